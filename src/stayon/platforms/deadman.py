@@ -1,0 +1,142 @@
+"""Ends the process when nobody feeds it, also while C code holds the GIL."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+from _struct import pack
+from _thread import get_native_id
+
+from stayon import exits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # the standard module's C half
+
+# From the dump into the crash file to the one on stderr, and from there to the end. Two dumps, because a pipe that
+# nobody reads can block the second, and a dead file system the first.
+STDERR_DELAY_S = 0.1
+END_DELAY_S = 0.3
+
+_CLOCK_MONOTONIC = 1
+_SIGEV_THREAD, _SIGEV_THREAD_ID = 2, 4  # <bits/sigevent-consts.h>
+_SIGEVENT_BYTES = 64
+
+
+class CrashFile:
+    """Where the stacks go; made at the first use, mode 0600.
+
+    What a former process left there is gone then: read it before.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    def empty_fd(self) -> int:
+        """Its descriptor, with nothing in it: a dump from which the process recovered must not be believed later."""
+        if self._fd == -1:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._fd = os.open(self._path, flags, 0o600)
+        elif os.fstat(self._fd).st_size:
+            os.ftruncate(self._fd, 0)
+        return self._fd
+
+    def close(self) -> None:
+        """Give the descriptor back. The file stays."""
+        if self._fd != -1:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class TimerDeadman:
+    """Linux: POSIX timers, which need neither the GIL nor Python. Feeding it costs 0.1 ms.
+
+    When the time is over, faulthandler's own thread writes all stacks into the crash file; then a signal to the thread
+    that fed it last (never to one that may be asleep in C: a signal would wake it) makes faulthandler write them on
+    stderr; then a timer calls libc's ``_exit`` with ``exits.HANG``. That function *is* the timer's callback: nothing of
+    ours runs.
+
+    A process that was stopped (SIGSTOP, a frozen container) for longer than the timeout counts as hung when it goes on.
+    A forked child has no timers, so it is not watched. There can be one in a process, as faulthandler has one timer.
+    """
+
+    def __init__(self, crash_path: str) -> None:
+        self._crash_file = CrashFile(crash_path)
+        self._libc = _library_with_timers()
+        # The last but one: SIGUSR1 and 2 have meanings, and the first real-time signals belong to libc and to valgrind.
+        self._signal = signal.SIGRTMAX - 1
+        self._end_timer = ctypes.c_void_p()
+        self._stderr_timer = ctypes.c_void_p()
+        self._fed_by = 0
+
+    def arm(self, timeout_s: float) -> None:
+        """(Re)start: after *timeout_s* without another ``arm``, dump all stacks, then end.
+
+        Always call it on one thread. Raises ``OSError`` where the crash file can't be made or the system has no timer
+        left.
+        """
+        if self._fed_by != get_native_id():
+            self.disarm()
+            self._crash_file.empty_fd()
+            self._make_timers()
+        faulthandler.dump_traceback_later(timeout_s, exit=False, file=self._crash_file.empty_fd())
+        self._set(self._stderr_timer, timeout_s + STDERR_DELAY_S)
+        self._set(self._end_timer, timeout_s + END_DELAY_S)
+
+    def disarm(self) -> None:
+        """Give everything back. Calling it twice, or without having armed it, is harmless."""
+        if self._fed_by:
+            self._libc.timer_delete(self._end_timer)
+            self._libc.timer_delete(self._stderr_timer)
+            faulthandler.cancel_dump_traceback_later()
+            faulthandler.unregister(self._signal)
+            self._crash_file.empty_fd()
+            self._crash_file.close()
+            self._fed_by = 0
+
+    def _make_timers(self) -> None:
+        faulthandler.register(self._signal, file=2, all_threads=True)
+        end = ctypes.cast(self._libc._exit, ctypes.c_void_p).value
+        self._end_timer = self._create(pack("PiiPP", exits.HANG, 0, _SIGEV_THREAD, end, 0))
+        thread = get_native_id()
+        self._stderr_timer = self._create(pack("Piii", 0, self._signal, _SIGEV_THREAD_ID, thread))
+        self._fed_by = thread
+
+    def _create(self, event: bytes) -> ctypes.c_void_p:
+        timer = ctypes.c_void_p()
+        if self._libc.timer_create(_CLOCK_MONOTONIC, event.ljust(_SIGEVENT_BYTES, b"\0"), ctypes.byref(timer)) == -1:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), "timer_create")
+        return timer
+
+    def _set(self, timer: ctypes.c_void_p, delay_s: float) -> None:
+        self._libc.timer_settime(timer, 0, pack("llll", 0, 0, int(delay_s), int(delay_s % 1 * 1e9)), None)
+
+
+class FaulthandlerDeadman:
+    """Where there are no POSIX timers (macOS): faulthandler's own thread.
+
+    It ends the process with 1, not ``exits.HANG``.
+    """
+
+    def __init__(self, crash_path: str) -> None:
+        self._crash_file = CrashFile(crash_path)
+
+    def arm(self, timeout_s: float) -> None:
+        """(Re)start: after *timeout_s* without another ``arm``, dump all stacks, then end."""
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=self._crash_file.empty_fd())
+
+    def disarm(self) -> None:
+        """Give everything back. Calling it twice, or without having armed it, is harmless."""
+        faulthandler.cancel_dump_traceback_later()
+        self._crash_file.close()
+
+
+def _library_with_timers() -> ctypes.CDLL:
+    """libc; before glibc 2.34 the timers were in librt."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc if hasattr(libc, "timer_create") else ctypes.CDLL("librt.so.1", use_errno=True)

@@ -1,0 +1,1 @@
+"""Windows: not there yet. ``platforms.current()`` says so."""

@@ -1,0 +1,232 @@
+"""What the host needs of a computer, each as a Protocol of at most four methods. ``platforms.current()`` brings the real ones.
+
+Every port has a contract suite in ``tests/contract``, run on the fake of ``stayon.testing`` and on each real adapter.
+"""
+
+from __future__ import annotations
+
+from stayon.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Protocol
+else:
+    Protocol = object
+
+READABLE = 1
+WRITABLE = 4
+
+
+class Gate(Protocol):
+    """A lock of ``_thread.allocate_lock()``: one thread holds it shut, others wait for it to open."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+    def release(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time. Durations come from ``monotonic`` only; ``time`` is for display and for calendars."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment, never going back; the same moment for every process of this boot."""
+        ...
+
+    def time(self) -> float:
+        """Seconds since 1970-01-01T00:00Z by the wall clock, which may jump."""
+        ...
+
+    def wait(self, gate: Gate, timeout_s: float | None) -> bool:
+        """Acquire *gate* within *timeout_s* (None: no limit). True if it was acquired. Blocks the calling thread."""
+        ...
+
+    def gate(self) -> Gate:
+        """A new gate, open. ``wait`` takes any, but knows best when one of its own is opened."""
+        ...
+
+
+class Poller(Protocol):
+    """What the host's loop sleeps on: file descriptors, a timeout, and a wake-up from another thread."""
+
+    def register(self, fd: int, events: int) -> None:
+        """Report *fd* when it is ``READABLE`` and/or ``WRITABLE`` (a bit set); calling again replaces the set."""
+        ...
+
+    def unregister(self, fd: int) -> None:
+        """Forget *fd*; unknown ones are ignored. Call it before closing."""
+        ...
+
+    def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
+        """Sleep until something is ready, ``wake`` was called or *timeout_s* is over; gives ``(fd, events)`` pairs.
+
+        A hang-up or an error counts as readable. Never returns early by more than the clock's resolution.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Make a ``wait`` (now or the next) return. From any thread, and from a signal handler."""
+        ...
+
+
+class Report(Record):
+    """What the host tells whoever started it."""
+
+    state: str
+    status: str = ""
+    checkpoint: int = 0
+    wait_hint_s: float = 0.0
+    exit_code: int = 0
+    why: str = ""
+
+
+class Request(Record):
+    """Something asked for from outside: *event* is one of ``core.states.REQUESTS``, or ``"dump"``, ``"reopen"``, ``"custom"``."""
+
+    event: str
+    source: str = ""
+    detail: str = ""
+    exit_code: int = 0
+
+
+class Starter(Protocol):
+    """Whoever started this process: a terminal, the SCM, systemd, launchd. It asks, and is told."""
+
+    name: str
+
+    def attach(self) -> int:
+        """Begin to hear it; gives the descriptor that is readable when ``requests`` has some, or -1. On the main thread, once."""
+        ...
+
+    def requests(self) -> list[Request]:
+        """What was asked for since the last call, in order. Never blocks."""
+        ...
+
+    def report(self, report: Report) -> None:
+        """Tell the manager. Never raises, never blocks for long; repeating a report is harmless."""
+        ...
+
+    def detach(self) -> None:
+        """Give signals and handles back. On the main thread; calling it twice is harmless."""
+        ...
+
+
+class DirectoryWatch(Protocol):
+    """Tells that something in some directories changed; what it was is for the caller to find out."""
+
+    def watch(self, directories: Sequence[str]) -> None:
+        """Replace the set of watched directories. One that does not exist is passed over."""
+        ...
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable on a change, or -1 where there is none and only the slow poll helps."""
+        ...
+
+    def drain(self) -> set[str]:
+        """The names of entries that changed since the last call (empty string: unknown, look at everything). Never blocks."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Deadman(Protocol):
+    """A timer that ends the process when it isn't fed, even while C code holds the GIL."""
+
+    def arm(self, timeout_s: float) -> None:
+        """(Re)start: after *timeout_s* without another ``arm`` all stacks are dumped and the process ends with ``exits.HANG``."""
+        ...
+
+    def disarm(self) -> None: ...
+
+
+class FileLock(Protocol):
+    """One holder at a time on this computer; the system frees it when the holder's process ends, however it ends."""
+
+    def acquire(self) -> int:
+        """0 if it is ours now, else the pid of the holder (-1: unknown). Never waits."""
+        ...
+
+    def release(self) -> None: ...
+
+    def keep_across_exec(self) -> None:
+        """Called right before this process replaces itself: its successor's ``acquire`` finds the lock held, and its own."""
+        ...
+
+
+class ControlSocket(Protocol):
+    """A connected or listening stream of bytes to a process on this computer."""
+
+    def fileno(self) -> int: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def send(self, data: bytes, /) -> int: ...
+    def close(self) -> None: ...
+
+
+class ControlDoor(Protocol):
+    """The local socket (Windows: pipe) through which the verbs reach a running service."""
+
+    def open(self, path: str) -> ControlSocket:
+        """Listen at *path*, for this account only; a stale socket of a dead process is replaced. Non-blocking."""
+        ...
+
+    def accept(self, door: ControlSocket) -> ControlSocket | None:
+        """The next visitor, non-blocking; None if there is none, or it is neither this account nor an administrator."""
+        ...
+
+    def connect(self, path: str, timeout_s: float) -> ControlSocket:
+        """A blocking connection. Raises ``UnavailableError`` (nobody listens) or ``NotPermittedError``."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Take the socket's name away; a missing one is ignored."""
+        ...
+
+
+class Child(Protocol):
+    """A started process."""
+
+    pid: int
+    output: int
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Its exit code (negative: the signal that killed it), or None if *timeout_s* was over first. Blocks."""
+        ...
+
+    def kill(self) -> None:
+        """End it and every process it started."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts processes, by list, never through a shell."""
+
+    def spawn(self, command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Child:
+        """Start *command*; *stdin* (at most 64 KiB) is what it reads, ``output`` a pipe's descriptor with what it prints."""
+        ...
+
+
+class Places(Record):
+    """Where a service's things are (docs/reference/places.md). All absolute; none is made by asking."""
+
+    config: str
+    logs: str
+    state: str
+    run: str
+
+
+class Machine(Record):
+    """All ports of one computer, chosen once. Callables make a new adapter each time."""
+
+    clock: Clock
+    starter: Starter
+    poller: Callable[[], Poller]
+    directory_watch: Callable[[], DirectoryWatch]
+    deadman: Callable[[str], Deadman]
+    file_lock: Callable[[str], FileLock]
+    control_door: ControlDoor
+    launcher: Launcher
+    places: Callable[[str, Mapping[str, str]], Places]
+    make_directory: Callable[[str, int], None]
+    process_identity: Callable[[int], str]
+    process_figures: Callable[[], Mapping[str, float]]
+    prepare: Callable[[], None]
+    facts: Callable[[], Mapping[str, Any]]

@@ -1,0 +1,48 @@
+"""Somebody who starts the service, asks it for things, and notes what it is told."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from stayon.ports import Request
+from stayon.testing.bell import Bell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stayon.ports import Report
+
+
+class FakeStarter:
+    """A starter whose wishes are calls of ``ask``. ``reports`` has all it was told, in order."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.bell = Bell()
+        self.reports: list[Report] = []
+        self.attached = False
+        self._asked: deque[Request] = deque()
+
+    def ask(self, event: str, detail: str = "", *, exit_code: int = 0, source: str = "test") -> None:
+        """Ask for *event*. From any thread."""
+        self._asked.append(Request(event, source, detail, exit_code))
+        self.bell.ring()
+
+    def attach(self) -> int:
+        """Begin to hear it; gives the descriptor that is readable when ``requests`` has some."""
+        self.attached = True
+        return self.bell.fileno()
+
+    def requests(self) -> list[Request]:
+        """What was asked for since the last call, in order. Never blocks."""
+        # First the bell, then the list: an ask in between rings once too often, and none is left unheard.
+        self.bell.hush()
+        return [self._asked.popleft() for _ in range(len(self._asked))]
+
+    def report(self, report: Report) -> None:
+        """Note it."""
+        self.reports.append(report)
+
+    def detach(self) -> None:
+        """Stop hearing it. Calling it twice is harmless."""
+        self.attached = False

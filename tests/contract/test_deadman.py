@@ -1,0 +1,232 @@
+"""The Deadman port: not fed in time, the process ends with its stacks on record, whatever holds it up."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from stayon import exits
+from stayon.platforms import deadman
+from stayon.platforms.deadman import FaulthandlerDeadman, TimerDeadman
+from stayon.testing.clock import ManualClock
+from stayon.testing.deadman import FakeDeadman
+
+# The two real ones end their process, so each lives in a child. What the child does is given as the last argument.
+PRELUDE = """
+import ctypes, os, sys, threading, time
+from stayon.platforms.deadman import TimerDeadman, FaulthandlerDeadman
+name, crash_path = sys.argv[1:]
+deadman = globals()[name](crash_path)
+"""
+REAL = [
+    pytest.param("TimerDeadman", exits.HANG, marks=pytest.mark.linux),
+    # faulthandler's own exit code: there is no other way without POSIX timers.
+    pytest.param("FaulthandlerDeadman", 1),
+]
+TIMERS = REAL[0].values[0]
+
+
+@pytest.fixture
+def live(run_python, tmp_path):
+    """Call it with a deadman's name and a program to get the exit code, the crash file's text, and stderr."""
+
+    def run(name: str, program: str, limit_s: float = 20.0):
+        crash_path = tmp_path / "crash"
+        child = run_python(PRELUDE + program, name, str(crash_path))
+        _, errors = child.communicate(timeout=limit_s)
+        return child.returncode, crash_path.read_text() if crash_path.exists() else "", errors
+
+    return run
+
+
+HOLD_THE_GIL = """
+def hold_the_gil():
+    ctypes.PyDLL(None).sleep(30)
+def arm():
+    deadman.arm(0.3)
+    armed.set()
+    threading.Event().wait()
+armed = threading.Event()
+threading.Thread(target=arm, daemon=True).start()
+armed.wait()
+hold_the_gil()
+"""
+
+WAIT_FOR_EVER = """
+def wait_for_ever():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+deadman.arm(0.2)
+wait_for_ever()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), REAL)
+def test_it_ends_a_process_whose_c_code_holds_the_gil(live, name: str, code: int) -> None:
+    """No Python can run any more, in no thread: the process ends all the same, and the crash file names the culprit."""
+    before = time.monotonic()
+    exit_code, crash, _ = live(name, HOLD_THE_GIL)
+    assert exit_code == code
+    assert "hold_the_gil" in crash
+    assert time.monotonic() - before < 10
+
+
+@pytest.mark.linux
+def test_stderr_gets_the_stacks_too(live) -> None:
+    """Whoever reads the output (journald, docker logs) needn't know of the crash file."""
+    _, _, errors = live(TIMERS, HOLD_THE_GIL)
+    assert "hold_the_gil" in errors
+
+
+@pytest.mark.parametrize(("name", "code"), REAL)
+def test_it_ends_a_process_that_waits_for_ever(live, name: str, code: int) -> None:
+    """The ordinary hang: a lock that nobody will open."""
+    exit_code, crash, _ = live(name, WAIT_FOR_EVER)
+    assert (exit_code, "wait_for_ever" in crash) == (code, True)
+
+
+@pytest.mark.parametrize(("name", "_code"), REAL)
+def test_it_lets_a_process_live_that_feeds_it(live, name: str, _code: int) -> None:
+    """Fed more often than the timeout, and disarmed at last: nothing happens, and no dump is left."""
+    program = """
+for _ in range(8):
+    deadman.arm(0.25)
+    time.sleep(0.1)
+deadman.disarm()
+deadman.disarm()
+time.sleep(0.7)
+"""
+    assert live(name, program) == (0, "", "")
+
+
+@pytest.mark.linux
+def test_a_near_miss_leaves_no_dump_behind(live) -> None:
+    """Late, dumped, but fed before the end: it lives, stderr tells, and the crash file is empty, as nobody crashed."""
+    program = f"""
+deadman.arm(0.2)
+time.sleep(0.2 + {(deadman.STDERR_DELAY_S + deadman.END_DELAY_S) / 2})
+assert os.stat(crash_path).st_size
+deadman.arm(60)
+time.sleep(0.4)
+"""
+    exit_code, crash, errors = live(TIMERS, program)
+    assert (exit_code, crash) == (0, "")
+    assert "<module>" in errors
+
+
+@pytest.mark.linux
+def test_a_signal_does_not_wake_what_sleeps_in_c(live) -> None:
+    """The main thread sleeps in libc: the dump's signal goes to the thread that fed, or the sleep would end and the
+    hang hide.
+    """
+    program = """
+import signal
+def arm():
+    deadman.arm(0.3)
+    armed.set()
+    threading.Event().wait()
+armed = threading.Event()
+threading.Thread(target=arm, daemon=True).start()
+armed.wait()
+left = ctypes.CDLL(None).sleep(30)
+os._exit(99)
+"""
+    assert live(TIMERS, program)[0] == exits.HANG
+
+
+@pytest.mark.linux
+def test_a_full_stderr_does_not_stop_the_end(run_python, tmp_path) -> None:
+    """A pipe that nobody reads is full: the crash file is written first, and the process ends in time."""
+    read_fd, write_fd = os.pipe()
+    fill = """
+os.set_blocking(2, False)
+try:
+    while os.write(2, b'x' * 4096):
+        pass
+except BlockingIOError:
+    os.set_blocking(2, True)
+"""
+    child = run_python(PRELUDE + fill + HOLD_THE_GIL, TIMERS, str(tmp_path / "crash"), stderr=write_fd)
+    os.close(write_fd)
+    assert child.wait(10) == exits.HANG
+    assert "hold_the_gil" in (tmp_path / "crash").read_text()
+    os.close(read_fd)
+
+
+@pytest.mark.linux
+def test_a_forked_child_is_not_watched(live) -> None:
+    """Timers are not inherited, so a worker that was forked outlives the timeout."""
+    program = """
+deadman.arm(0.3)
+pid = os.fork()
+if pid == 0:
+    time.sleep(0.9)
+    os._exit(7)
+deadman.disarm()
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=sys.stderr)
+"""
+    exit_code, _, errors = live(TIMERS, program)
+    assert (exit_code, errors[-2:]) == (0, "7\n")
+
+
+@pytest.mark.linux
+def test_feeding_costs_little_and_leaks_nothing(live) -> None:
+    """Less than a millisecond of processor time each, no thread and no descriptor more than after the first."""
+    program = """
+deadman.arm(60)
+count = lambda: (len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")))
+before, begun = count(), time.process_time()
+for _ in range(500):
+    deadman.arm(60)
+assert time.process_time() - begun < 0.5
+assert count() == before, (count(), before)
+deadman.disarm()
+"""
+    assert live(TIMERS, program) == (0, "", "")
+
+
+@pytest.mark.parametrize(("name", "_code"), REAL)
+def test_the_crash_file_is_private(live, tmp_path, name: str, _code: int) -> None:
+    """Stacks may tell secrets: mode 0600, and what a former process left is gone."""
+    (tmp_path / "crash").write_text("old stacks")
+    (tmp_path / "crash").chmod(0o600)
+    assert live(name, "deadman.arm(60)\ntime.sleep(0)\nos._exit(0)") == (0, "", "")
+    (tmp_path / "crash").unlink()
+    live(name, "os.umask(0)\ndeadman.arm(60)\nos._exit(0)")
+    assert (tmp_path / "crash").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("make", [TimerDeadman, FaulthandlerDeadman])
+def test_a_crash_file_that_cannot_be_made_is_an_error(tmp_path, make) -> None:
+    """Arming says so; it is not found out at the hang."""
+    with pytest.raises(OSError, match="missing"):
+        make(str(tmp_path / "missing" / "crash")).arm(60)
+
+
+def test_the_fake_fires_in_virtual_time(tmp_path) -> None:
+    """Fed in time it doesn't; then it does, once, at its moment, with stacks in the crash file."""
+    clock = ManualClock(monotonic=0)
+    fired: list[FakeDeadman] = []
+    fake = FakeDeadman(clock, str(tmp_path / "crash"), fired.append)
+    fake.arm(30)
+    clock.advance(20)
+    fake.arm(30)
+    clock.advance(29)
+    assert fired == []
+    clock.advance(100)
+    assert (fired, fake.fired_at, fake.fed) == ([fake], 50, 2)
+    assert "test_the_fake_fires_in_virtual_time" in (tmp_path / "crash").read_text()
+
+
+def test_the_fake_can_be_disarmed(tmp_path) -> None:
+    """Disarmed, before or after arming, it never fires."""
+    clock = ManualClock(monotonic=0)
+    fake = FakeDeadman(clock, str(tmp_path / "crash"))
+    fake.disarm()
+    fake.arm(30)
+    fake.disarm()
+    clock.advance(1000)
+    assert fake.fired_at is None

@@ -1,0 +1,116 @@
+"""The Machine: the ports of this computer, chosen once, and those of the imaginary one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from stayon.errors import UnavailableError
+from stayon.platforms import current
+from stayon.platforms.inotify import InotifyWatch
+from stayon.platforms.places import Account, places_of
+from stayon.platforms.poller import EpollPoller
+from stayon.platforms.slow_poll import SlowPollWatch
+from stayon.ports import READABLE, Machine
+from stayon.testing.machine import FakeMachine
+
+
+def test_the_choice_is_made_once() -> None:
+    """Everybody gets the same machine."""
+    assert current() is current()
+
+
+@pytest.fixture(params=["real", "fake"])
+def machine(request):
+    with FakeMachine() as fake:
+        yield current() if request.param == "real" else fake.ports()
+
+
+def test_every_port_is_there(machine: Machine) -> None:
+    """No field is missing or None, and factories make a new adapter each time."""
+    assert all(value is not None for value in machine.as_dict().values())
+    first, second = machine.directory_watch(), machine.directory_watch()
+    assert first is not second
+    first.close()
+    second.close()
+    assert machine.facts()
+    assert machine.process_figures()["cpu_s"] >= 0
+    assert machine.process_identity(os.getpid())
+
+
+@pytest.mark.linux
+def test_linux_has_its_own_mechanisms() -> None:
+    """epoll and inotify, not what would do anywhere."""
+    assert (current().poller, current().directory_watch) == (EpollPoller, InotifyWatch)
+
+
+def test_the_places_are_those_of_this_account() -> None:
+    """System, account and home are asked of the computer, the variables are given."""
+    account = Account(sys.platform, os.geteuid() == 0, "/h")
+    assert current().places("x", {"HOME": "/h"}) == places_of("x", account, {})
+
+
+def test_another_system_has_what_every_unix_has(run_python) -> None:
+    """macOS: the slow poll instead of inotify. (Only the choice is tried: the mechanisms are tested each by itself.)"""
+    program = """
+import sys
+sys.platform = "darwin"
+from stayon.platforms import current
+machine = current()
+print(machine.poller.__name__, machine.directory_watch.__name__, machine.deadman.__name__)
+"""
+    told = run_python(program).communicate()[0].split()
+    assert told == ["PollPoller", SlowPollWatch.__name__, "FaulthandlerDeadman"]
+
+
+def test_windows_is_told_to_be_missing(run_python) -> None:
+    """One line, exit code 69."""
+    program = """
+import sys
+sys.platform = "win32"
+from stayon.errors import UnavailableError
+from stayon.platforms import current
+try:
+    current()
+except UnavailableError as error:
+    print(error.code)
+"""
+    assert run_python(program).communicate()[0] == "platform.not-supported\n"
+    assert UnavailableError.exit_code == 69
+
+
+def test_the_fake_machine_hangs_together() -> None:
+    """A request and a change wake the poller, which sees their descriptors; time passes when nothing is ready."""
+    with FakeMachine() as fake:
+        machine = fake.ports()
+        poller, watch = machine.poller(), machine.directory_watch()
+        asked, changed = machine.starter.attach(), watch.fileno()
+        poller.register(asked, READABLE)
+        poller.register(changed, READABLE)
+        before = machine.clock.monotonic()
+        assert poller.wait(60) == []
+        assert machine.clock.monotonic() == before + 60
+        fake.starter.ask("stop")
+        assert poller.wait(60) == [(asked, READABLE)]
+        assert [request.event for request in machine.starter.requests()] == ["stop"]
+        fake.directory_watches[0].change("a.toml")
+        assert (asked, READABLE) not in poller.wait(60)
+        assert watch.drain() == {"a.toml"}
+
+
+def test_the_fake_machine_cleans_up(open_files) -> None:
+    """Its places are real directories, gone afterwards, with all descriptors."""
+    before = open_files()
+    with FakeMachine() as fake:
+        machine = fake.ports()
+        places = machine.places("x", {})
+        machine.make_directory(places.state, 0o700)
+        machine.directory_watch()
+        assert Path(places.state).is_dir()
+        assert places.state.startswith(str(fake.folder))
+    fake.close()
+    assert not fake.folder.exists()
+    assert open_files() == before
