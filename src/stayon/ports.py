@@ -1,4 +1,5 @@
-"""What the host needs of a computer, each as a Protocol of at most four methods. ``platforms.current()`` brings the real ones.
+"""What the host needs of a computer, each as a Protocol of at most four methods. ``platforms.current()`` brings the
+real ones.
 
 Every port has a contract suite in ``tests/contract``, run on the fake of ``stayon.testing`` and on each real adapter.
 """
@@ -80,7 +81,7 @@ class Report(Record):
 
 
 class Request(Record):
-    """Something asked for from outside: *event* is one of ``core.states.REQUESTS``, or ``"dump"``, ``"reopen"``, ``"custom"``."""
+    """Something asked for from outside: *event* is one of ``core.states.REQUESTS``, or ``"dump"``, ``"suspend"``."""
 
     event: str
     source: str = ""
@@ -94,7 +95,9 @@ class Starter(Protocol):
     name: str
 
     def attach(self) -> int:
-        """Begin to hear it; gives the descriptor that is readable when ``requests`` has some, or -1. On the main thread, once."""
+        """Begin to hear it; gives the descriptor that is readable when ``requests`` has some, or -1. On the main
+        thread, once.
+        """
         ...
 
     def requests(self) -> list[Request]:
@@ -122,7 +125,9 @@ class DirectoryWatch(Protocol):
         ...
 
     def drain(self) -> set[str]:
-        """The names of entries that changed since the last call (empty string: unknown, look at everything). Never blocks."""
+        """The names of entries that changed since the last call (empty string: unknown, look at everything). Never
+        blocks.
+        """
         ...
 
     def close(self) -> None: ...
@@ -132,7 +137,9 @@ class Deadman(Protocol):
     """A timer that ends the process when it isn't fed, even while C code holds the GIL."""
 
     def arm(self, timeout_s: float) -> None:
-        """(Re)start: after *timeout_s* without another ``arm`` all stacks are dumped and the process ends with ``exits.HANG``."""
+        """(Re)start: after *timeout_s* without another ``arm`` all stacks are dumped and the process ends with
+        ``exits.HANG``.
+        """
         ...
 
     def disarm(self) -> None: ...
@@ -148,7 +155,9 @@ class FileLock(Protocol):
     def release(self) -> None: ...
 
     def keep_across_exec(self) -> None:
-        """Called right before this process replaces itself: its successor's ``acquire`` finds the lock held, and its own."""
+        """Called right before this process replaces itself: its successor's ``acquire`` finds the lock held, and its
+        own.
+        """
         ...
 
 
@@ -200,7 +209,9 @@ class Launcher(Protocol):
     """Starts processes, by list, never through a shell."""
 
     def spawn(self, command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Child:
-        """Start *command*; *stdin* (at most 64 KiB) is what it reads, ``output`` a pipe's descriptor with what it prints."""
+        """Start *command*; *stdin* (at most 64 KiB) is what it reads, ``output`` a pipe's descriptor with what it
+        prints.
+        """
         ...
 
 
@@ -229,4 +240,5 @@ class Machine(Record):
     process_identity: Callable[[int], str]
     process_figures: Callable[[], Mapping[str, float]]
     prepare: Callable[[], None]
+    suspend: Callable[[], None]
     facts: Callable[[], Mapping[str, Any]]

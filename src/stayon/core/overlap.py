@@ -19,7 +19,7 @@ class Overlap(Record):
     waiting: int = 0
 
 
-def parallel(limit: int) -> Overlap:
+def parallel(limit: object) -> Overlap:
     """Let up to *limit* runs of one job go on at the same time; a further one is skipped."""
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise UsageError(

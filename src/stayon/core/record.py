@@ -1,4 +1,6 @@
-"""Value objects without the import cost of ``dataclasses`` (which loads ``inspect``, ``re`` and ``typing``: 2.6 MB, 12 ms)."""
+"""Value objects without the import cost of ``dataclasses`` (which loads ``inspect``, ``re`` and ``typing``: 2.6 MB,
+12 ms).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ if TYPE_CHECKING:
     from typing import Any, Self, dataclass_transform
 else:
 
-    def dataclass_transform(**_options):
+    def dataclass_transform(**_options: object) -> object:
+        """Nothing: only type checkers read it."""
         return lambda cls: cls
 
 

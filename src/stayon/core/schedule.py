@@ -180,10 +180,10 @@ def first(rule: Every | Cron, now: float, chance: Callable[[], float]) -> Due:
     return _jittered(rule, rule.begin(now), now, chance)
 
 
-def wait_s(rule: Every | Cron, due: Due, now: float) -> float:
+def wait_s(rule: Every | Cron, due: Due, now: float, look_again_s: float = LOOK_AGAIN_S) -> float:
     """How long to sleep before asking ``turn``, which may find that it is still too early."""
     left_s = max(0.0, due.at - now)
-    return min(left_s, LOOK_AGAIN_S) if isinstance(rule, Cron) else left_s
+    return min(left_s, look_again_s) if isinstance(rule, Cron) else left_s
 
 
 def turn(rule: Every | Cron, due: Due, now: float, chance: Callable[[], float]) -> Turn:

@@ -97,4 +97,3 @@ def checked_choice(value: object, choices: tuple[str, ...], what: str) -> str:
 def optional_seconds(value: object) -> float | None:
     """None stays None (no limit); anything else is a duration."""
     return None if value is None else seconds(value)
-

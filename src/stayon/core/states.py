@@ -140,7 +140,8 @@ TABLE: dict[str, dict[str, Cell]] = {
             RESUME: _stay(RUNNING, ANSWER),
         },
     ),
-    # A pause hook that fails leaves the service as it was: running. It asked for less work, and losing all of it is worse.
+    # A pause hook that fails leaves the service as it was: running. It asked for less work, and losing all of it is
+    # worse.
     PAUSE_PENDING: _row(
         PAUSE_PENDING,
         {

@@ -59,6 +59,7 @@ def _choose() -> Machine:
         process_identity=process_identity,
         process_figures=ProcessFigures(),
         prepare=unix.prepare,
+        suspend=unix.suspend,
         facts=facts,
     )
 

@@ -29,11 +29,12 @@ _STOPS: dict[int, tuple[str, int]] = {
     signal.SIGINT: ("SIGINT", exits.INTERRUPTED),
     signal.SIGTERM: ("SIGTERM", exits.TERMINATED),
 }
-_HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1)
+_HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGTSTP)
 
 
 class Console:
-    """Signals as requests: SIGINT and SIGTERM stop (a second one forces), SIGHUP and SIGUSR1 reload, SIGQUIT dumps.
+    """Signals as requests: SIGINT and SIGTERM stop (a second one forces), SIGHUP and SIGUSR1 reload, SIGQUIT dumps,
+    SIGTSTP (Ctrl-Z) suspends, after the host was told.
 
     The C half of Python's signal handling writes each signal's number into a pipe at once, on whatever thread it comes,
     so that a main thread stuck in C code does not keep the host from hearing. SIGHUP means stop when the terminal is
@@ -123,6 +124,8 @@ class Console:
             return self._stop(*_STOPS[signum])
         if signum == signal.SIGQUIT:
             return Request("dump", "SIGQUIT")
+        if signum == signal.SIGTSTP:
+            return Request("suspend", "SIGTSTP")
         if signum == signal.SIGUSR1:
             return Request(RELOAD, "SIGUSR1")
         if signum == signal.SIGHUP:

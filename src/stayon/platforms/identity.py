@@ -1,4 +1,6 @@
-"""Which process a pid means: pids are used again, so a process is its pid, its start time and the boot it belongs to."""
+"""Which process a pid means: pids are used again, so a process is its pid, its start time and the boot it belongs
+to.
+"""
 
 from __future__ import annotations
 

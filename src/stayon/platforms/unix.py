@@ -6,6 +6,12 @@ import ctypes
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # the standard module's C half
+
 # <malloc.h>
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _GIVE_BACK_FROM_BYTES = 64 * 1024
@@ -21,6 +27,11 @@ def prepare() -> None:
     _open_missing_handles()
     os.umask(0o027)
     _keep_memory_small()
+
+
+def suspend() -> None:
+    """Stop this process as Ctrl-Z does; returns when it is continued (``fg``, SIGCONT)."""
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def account_home(env_home: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from _collections import deque
+from _collections import deque  # the C half of ``collections``
 from heapq import heapify, heappop, heappush
 
 from stayon.ports import READABLE
@@ -35,8 +35,8 @@ class Timer:
 class Loop:
     """Runs callbacks one after the other; sleeps when there is nothing to do, and polls nothing.
 
-    ``post`` may be called from any thread, everything else from the loop's thread (or before ``run``). A callback must not
-    block. One that raises goes to *on_error*, and the loop goes on.
+    ``post`` may be called from any thread, everything else from the loop's thread (or before ``run``). A callback
+    must not block. One that raises goes to *on_error*, and the loop goes on. ``ended`` is set by ``end``.
     """
 
     def __init__(self, clock: Clock, poller: Poller, on_error: Callable[[BaseException], None]) -> None:
@@ -49,7 +49,7 @@ class Loop:
         self._orders = 0
         self._watched: dict[int, Callable[[int], object]] = {}
         self._sleeping = False
-        self._ended = False
+        self.ended = False
         self.turns = 0
 
     def post(self, callback: Callable[..., object], *arguments: Any) -> None:
@@ -83,11 +83,11 @@ class Loop:
 
     def end(self) -> None:
         """Let ``run`` return after the callback that is running."""
-        self._ended = True
+        self.ended = True
 
     def run(self) -> None:
         """Run until ``end``. Blocks; the calling thread is the loop's thread."""
-        while not self._ended:
+        while not self.ended:
             self.turn()
 
     def turn(self) -> None:
@@ -116,7 +116,7 @@ class Loop:
         if not self._timers:
             return
         now = self.clock.monotonic()
-        while self._timers and self._timers[0].due <= now and not self._ended:
+        while self._timers and self._timers[0].due <= now and not self.ended:
             timer = heappop(self._timers)
             if timer.callback is not None:
                 self._call(timer.callback, timer.arguments)

@@ -45,7 +45,7 @@ class FakeMachine:
         self.pollers: list[FakePoller] = []
         self.directory_watches: list[FakeDirectoryWatch] = []
         self.deadmen: list[FakeDeadman] = []
-        self.prepared = 0
+        self.prepared = self.suspended = 0
         self.folder = Path(tempfile.mkdtemp(prefix="stayon"))
         self.starter.bell.listeners.append(self.wake)
         self.control_door.listeners.append(self.wake)
@@ -66,6 +66,7 @@ class FakeMachine:
             process_identity=lambda pid: self.processes.get(pid, ""),
             process_figures=lambda: dict(self.figures),
             prepare=self._prepare,
+            suspend=self._suspend,
             facts=lambda: dict(self.facts),
         )
 
@@ -108,3 +109,6 @@ class FakeMachine:
 
     def _prepare(self) -> None:
         self.prepared += 1
+
+    def _suspend(self) -> None:
+        self.suspended += 1

@@ -1,0 +1,424 @@
+"""The wiring closet: the only room that joins the ports to this computer, and the runtime to both."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from stayon import exits, platforms
+from stayon.core import states
+from stayon.core.levels import CRITICAL
+from stayon.core.record import Record
+from stayon.errors import ConfigError, HangError, StayonError, TemporaryError
+from stayon.ports import Report, Request
+from stayon.runtime import figures, report, view
+from stayon.runtime.calls import is_async
+from stayon.runtime.config.live import LiveConfig
+from stayon.runtime.config.store import Origin, Store
+from stayon.runtime.control import ControlServer
+from stayon.runtime.effective import effective_spec, host_defaults
+from stayon.runtime.host import Equipment, Host, Occurrence
+from stayon.runtime.log_setup import LogSetup
+from stayon.runtime.logs.capture import Capture, enable_crash_file, leftovers
+from stayon.runtime.logs.pipeline import Pipeline
+from stayon.runtime.loop import Loop
+from stayon.runtime.metrics import Metrics
+from stayon.runtime.pool import Pool
+from stayon.runtime.probes import ProbeServer
+from stayon.runtime.reloading import Reloader
+from stayon.runtime.rooms import AsyncRoom, Seat
+from stayon.runtime.status import StatusPage, StatusWriter
+from stayon.runtime.verbs import Verbs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stayon.core.spec import ServiceSpec
+    from stayon.ports import FileLock, Machine, Places
+    from stayon.runtime.config.store import Loaded
+    from stayon.runtime.logs.logger import Logger
+    from stayon.runtime.service import Service
+    from stayon.runtime.watchdog import Beat
+
+CONFIG_ENDINGS = (".toml", ".yaml", ".yml", ".json")
+
+# How long what is left of the main thread's work may take once the service has stopped.
+GRACE_S = 5.0
+
+
+class Options(Record):
+    """How the service is to be run this time."""
+
+    config: str = ""
+    settings: tuple[str, ...] = ()
+    instance: str = ""
+    level: str = ""
+    arguments: tuple[str, ...] = ()
+    restarts: int = 0
+
+
+class Ending(Record):
+    """How a run ended, and whether it was asked to start again. *lock* is still held: end the process, or release
+    it.
+    """
+
+    exit_code: int
+    why: str
+    restart: bool
+    lock: FileLock
+
+
+class Paths(Record):
+    """The files of one service (or instance) in their places."""
+
+    places: Places
+    lock: str
+    status: str
+    control: str
+    crash: str
+    log_name: str
+
+
+def here() -> Machine:
+    """The ports of this computer."""
+    return platforms.current()
+
+
+def paths_of(machine: Machine, name: str, instance: str) -> Paths:
+    """Where the files of the service *name* are. Nothing is made."""
+    places = machine.places(f"{name}@{instance}" if instance else name, os.environ)
+
+    def join(directory: str, ending: str) -> str:
+        return os.path.join(directory, f"{name}{ending}")
+
+    return Paths(
+        places, join(places.run, ".lock"), join(places.run, ".status"), join(places.run, ".sock"),
+        join(places.state, ".crash"), name,
+    )  # fmt: skip
+
+
+def config_path(paths: Paths, name: str, given: str) -> str:
+    """The configuration file: the given one, or the one that exists in its place, or where a TOML file would be."""
+    if given:
+        return os.path.abspath(given)
+    stem = os.path.join(paths.places.config, name)
+    found = [stem + ending for ending in CONFIG_ENDINGS if os.path.lexists(stem + ending)]
+    if len(found) > 1:
+        raise ConfigError(
+            "there are several configuration files",
+            where=paths.places.config,
+            why=", ".join(os.path.basename(path) for path in found),
+            hint="Keep one of them, or say --config FILE.",
+            code="config.several",
+        )
+    return found[0] if found else f"{stem}.toml"
+
+
+def is_locked(machine: Machine, paths: Paths) -> bool:
+    """Whether a process holds the lock of the service at *paths*. Looks at who wrote it last before it tries the
+    lock, so that asking after a service cannot keep it from starting.
+    """
+    try:
+        with open(paths.lock, encoding="ascii", errors="replace") as file:
+            written = file.read(20).strip()
+    except OSError:
+        return False
+    if not written.isdecimal() or not machine.process_identity(int(written)):
+        return False
+    lock = machine.file_lock(paths.lock)
+    held = lock.acquire() != 0
+    if not held:
+        lock.release()
+    return held
+
+
+def store_of(service: Service, spec: ServiceSpec, paths: Paths, options: Options, machine: Machine) -> Store:
+    """The configuration of *service*, ready to be loaded."""
+    given = options.config or str(service.options.get("config_file") or "")
+    return Store(
+        Origin(
+            service_name=spec.name,
+            path=config_path(paths, spec.name, given),
+            required=bool(given),
+            kind=service.options.get("config"),
+            arguments=options.settings,
+            defaults=host_defaults(spec),
+            jobs=tuple(job.name for job in spec.jobs),
+            state_directory=paths.places.state,
+        ),
+        os.environ,
+        machine.launcher,
+    )
+
+
+def run(service: Service, options: Options, leave: Callable[[Ending], object]) -> Ending:
+    """Run *service* in this process until it ends. Blocks; on the main thread.
+
+    *leave* is for an end that cannot wait for the main thread: it gets the ending on another thread and must not
+    return. The lock is held on return, so that a process that starts itself again is never without it. Raises
+    ``StayonError`` if it could not be started.
+    """
+    spec = service.spec()
+    machine = platforms.current()
+    machine.prepare()
+    paths = paths_of(machine, spec.name, options.instance)
+    for directory in (paths.places.state, paths.places.run, paths.places.logs):
+        machine.make_directory(directory, 0o750)
+    lock = _locked(machine, spec.name, paths)
+    try:
+        return _Run(service, spec, options, machine, paths).run(lock, leave)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _locked(machine: Machine, name: str, paths: Paths) -> FileLock:
+    lock = machine.file_lock(paths.lock)
+    holder = lock.acquire()
+    if holder:
+        raise TemporaryError(
+            f"{name} is running already" + (f", pid {holder}" if holder > 0 else ""),
+            where=paths.lock,
+            hint="Stop that one first, or say --instance NAME to run a further one.",
+            code="lock.held",
+        )
+    return lock
+
+
+class _Run:
+    """One run of a service: everything that is opened, in order, and closed in reverse."""
+
+    def __init__(self, service: Service, spec: ServiceSpec, options: Options, machine: Machine, paths: Paths) -> None:
+        self._service, self._machine, self._paths, self._options = service, machine, paths, options
+        self._logs = Pipeline(spec.name, options.instance)
+        self._log = self._logs.logger()
+        self._log_setup = LogSetup(self._logs, paths.places.logs, paths.log_name, level=options.level)
+        self._log_setup.before_settings()
+        self._capture = Capture(self._logs)
+        self._store = store_of(service, spec, paths, options, machine)
+        self._config = LiveConfig(self._load())
+        self._declared = spec
+        self._seat = Seat()
+        self._done = threading.Event()
+        self._metrics = Metrics(lambda error: self._log.failure("a metrics collector failed", error))
+        self._loop = Loop(machine.clock, machine.poller(), self._fault)
+        self._host = Host(service, effective_spec(spec, self._config.loaded.host), self._equipment())
+        self._endings: list[Ending] = []
+
+    def _load(self) -> Loaded:
+        try:
+            loaded = self._store.load_at_start()
+        except StayonError as error:
+            self._log.critical(str(error), event_id=12)
+            raise
+        self._log_setup.apply(loaded.host)
+        for warning in loaded.warnings:
+            self._log.warning(warning, event_id=32)
+        return loaded
+
+    def _equipment(self) -> Equipment:
+        import _random
+
+        async_on_main = not any(one.kind == "run" and not is_async(one.function) for one in self._service.declarations)
+        return Equipment(
+            machine=self._machine,
+            loop=self._loop,
+            executor=Pool(1),
+            seat=self._seat,
+            async_room=AsyncRoom(self._seat.give if async_on_main else _on_a_thread, self._async_error),
+            logs=self._logs,
+            metrics=self._metrics,
+            config=self._config,
+            places=self._paths.places,
+            chance=_random.Random().random,
+            crash_path=self._paths.crash,
+            instance=self._options.instance,
+            arguments=self._options.arguments,
+            restarts=self._options.restarts,
+        )
+
+    def run(self, lock: FileLock, leave: Callable[[Ending], object]) -> Ending:
+        self._capture.install()
+        crash = leftovers(self._paths.crash)
+        if crash:
+            self._log.error("the run before this one crashed or hung; its stacks:", event_id=15, stacks=crash)
+        enable_crash_file(self._paths.crash)
+        machine = self._machine
+        fd = machine.starter.attach()
+        if fd >= 0:
+            self._loop.watch(fd, self._asked)
+        thread = threading.Thread(target=self._serve, args=(lock, leave), name="host", daemon=True)
+        thread.start()
+        try:
+            self._seat.sit()
+            thread.join()
+        finally:
+            self._done.set()
+            machine.starter.detach()
+            self._capture.remove()
+        return self._endings[0]
+
+    # -- on the host's thread
+    # --------------------------------------------------------------------------------------------
+
+    def _serve(self, lock: FileLock, leave: Callable[[Ending], object]) -> None:
+        opened = _Opened()
+        try:
+            self._open(opened)
+            self._host.handle(Occurrence(states.START))
+            self._loop.run()
+        except StayonError as error:
+            self._not_started(error)
+        except BaseException as error:  # noqa: BLE001  # the host's own fault ends the service as any failure does: seen
+            self._host.outcome.fail(error, "the host")
+            report.report_first_failure(self._host, error, "the host")
+        finally:
+            ending = self._close(opened, lock)
+            self._endings.append(ending)
+        if self._host.forced:
+            leave(ending)
+        self._host.equipment.executor.close()
+        self._host.equipment.async_room.close()
+        self._seat.leave()
+        threading.Thread(target=self._guard, args=(ending, leave), name="guard", daemon=True).start()
+
+    def _guard(self, ending: Ending, leave: Callable[[Ending], object]) -> None:
+        """The main thread has nothing left to do but cleaning up; what hangs there does not keep the process."""
+        if not self._done.wait(GRACE_S):
+            leave(ending)
+
+    def _not_started(self, error: StayonError) -> None:
+        self._host.outcome.fail(error, "start")
+        self._log.critical(str(error), event_id=12)
+
+    def _open(self, opened: _Opened) -> None:
+        host, spec = self._host, self._host.spec
+        probes = ProbeServer(self._loop, spec.probes, view.answers(host)) if spec.probes else None
+        if probes is not None:
+            probes.open()
+            opened.add(probes.close)
+        identity = self._machine.process_identity(os.getpid())
+        page = StatusWriter(
+            self._loop,
+            StatusPage(self._paths.status),
+            lambda: view.status(host, process=identity, pid=os.getpid(), probes=str(probes.address) if probes else ""),
+        )
+        opened.add(page.write_now)
+        reloader = Reloader(host, self._store, self._machine.directory_watch())
+        reloader.on_applied = self._apply_settings
+        reloader.on_result = lambda _result: page.mark()
+        verbs = Verbs(host, reloader.ask)
+        control = ControlServer(self._loop, self._machine.control_door, self._paths.control, verbs.answer)
+        control.open()
+        opened.add(control.close)
+        host.on_change = lambda host: self._changed(host, page)
+        host.on_reload = reloader.ask
+        host.on_stopping = reloader.close
+        host.on_hang = self._hung
+        host.on_first_failure = lambda error, origin: report.report_first_failure(host, error, origin)
+        figures.register(host)
+        reloader.open()
+        self._beat(page)
+
+    def _close(self, opened: _Opened, lock: FileLock) -> Ending:
+        opened.close(self._log)
+        self._machine.starter.report(_report(self._host))
+        self._logs.close()
+        outcome = self._host.outcome
+        return Ending(outcome.exit_code, outcome.why, self._host.restart_wanted, lock)
+
+    def _beat(self, page: StatusWriter) -> None:
+        page.write_now()
+        self._loop.call_later(view.BEAT_S, self._beat, page)
+
+    def _changed(self, host: Host, page: StatusWriter) -> None:
+        self._machine.starter.report(_report(host))
+        page.mark()
+
+    def _apply_settings(self) -> None:
+        settings = self._config.loaded.host
+        self._log_setup.apply(settings)
+        self._host.adopt(effective_spec(self._declared, settings))
+
+    def _asked(self, _events: int) -> None:
+        for request in self._machine.starter.requests():
+            self._do(request)
+
+    def _do(self, request: Request) -> None:
+        if request.event == "dump":
+            self._log.notice("dump", event_id=16, **view.dump(self._host))
+        elif request.event == "suspend":
+            self._log.notice("suspended", event_id=20, source=request.source)
+            self._host.watchdog.suspended(self._machine.suspend)
+            self._log.notice("continued", event_id=20)
+        elif request.event == states.RELOAD:
+            self._logs.reopen()
+            self._host.request(request)
+        else:
+            if request.event == states.FORCE:
+                self._log.warning("forced to stop: not waiting any longer", event_id=17, source=request.source)
+            elif request.event == states.STOP:
+                self._log.notice("stopping; once more forces it", event_id=18, source=request.source)
+            self._host.request(request)
+
+    def _hung(self, beat: Beat) -> None:
+        """Nothing can be asked of who hangs: everything that helps is written, and the process ends at once."""
+        error = HangError(
+            f"{beat.name} gave no heartbeat for {beat.timeout_s:g} s",
+            hint="Its stack is in the log; call ctx.heartbeat() more often, or raise hang_timeout",
+            code="hang",
+        )
+        self._log.critical(str(error), event_id=19, **view.dump(self._host))
+        self._host.outcome.fail(error, beat.name)
+        self._host.forced = True
+        report.report_first_failure(self._host, error, beat.name)
+        self._host.state = states.STOPPED
+        self._loop.end()
+
+    def _fault(self, error: BaseException) -> None:
+        """A callback on the loop raised: our mistake, or a hook that the host calls itself. It ends the service,
+        seen.
+        """
+        self._log.failure("the host failed", error, level=CRITICAL)
+        if self._host.stopping:
+            self._host.forced = True
+            self._loop.end()
+        self._host.fail(error, "the host")
+
+    def _async_error(self, context: dict[str, object]) -> None:
+        self._capture.asyncio_handler(None, context)  # type: ignore[arg-type]  # it looks only at the context
+
+
+class _Opened:
+    """What was opened, to be closed in reverse; a failing close is told, and does not stop the others."""
+
+    def __init__(self) -> None:
+        self._closes: list[Callable[[], object]] = []
+
+    def add(self, close: Callable[[], object]) -> None:
+        self._closes.append(close)
+
+    def close(self, log: Logger) -> None:
+        while self._closes:
+            close = self._closes.pop()
+            try:
+                close()
+            except Exception as error:  # noqa: BLE001  # the rest must be closed as well
+                log.failure("closing failed", error)
+
+
+def _on_a_thread(function: Callable[[], None]) -> None:
+    threading.Thread(target=function, name="async", daemon=True).start()
+
+
+def _report(host: Host) -> Report:
+    limit_s = host.limit_s(host.state) or 0.0
+    ended = host.state == states.STOPPED
+    return Report(
+        host.state,
+        host.status_text,
+        wait_hint_s=limit_s,
+        exit_code=host.outcome.exit_code if ended else exits.DONE,
+        why=host.outcome.why if ended else "",
+    )

@@ -1,0 +1,218 @@
+"""The verbs that talk to a service which runs: over its control socket, and by its status page when it does not
+answer.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from stayon import app, exits
+from stayon.cli.command import say
+from stayon.core.duration import seconds
+from stayon.core.record import Record
+from stayon.errors import FailedError, TemporaryError, UnavailableError
+from stayon.runtime import status_reading as reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from stayon.cli.command import Call
+    from stayon.runtime.status_reading import Reading
+
+# ``status``: as systemctl(1) and the LSB have it.
+NOT_RUNNING = 3
+
+ANSWER_S = 60.0
+STOP_S = 90.0
+# How often to look whether a process is gone: there is no portable way to be told of the end of another's child.
+LOOK_S = 0.02
+
+
+class Peer(Record):
+    """The running service, from outside."""
+
+    name: str
+    paths: app.Paths
+
+    def read(self) -> Reading:
+        """What is known of it now."""
+        machine = app.here()
+
+        def alive(pid: int, process: str) -> bool:
+            return machine.process_identity(pid) == process
+
+        return reading.read_status(
+            self.paths.status, machine.clock.monotonic(), alive, lock_held=app.is_locked(machine, self.paths)
+        )
+
+    def ask(self, verb: str, timeout_s: float, **args: Any) -> dict[str, Any]:
+        """Its answer. Raises what it raised, or ``UnavailableError`` that says how it is instead."""
+        from stayon.runtime.control_client import ControlClient
+
+        client = ControlClient(app.here().control_door, self.paths.control)
+        try:
+            return client.ask(verb, {"source": f"stayon {verb}", **args}, timeout_s)
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"cannot {verb} {self.name}",
+                why=self.read().text,
+                hint=f"Start it first, or look at its log: {_program()} logs",
+                code="control.not-running",
+            ) from error
+
+
+def peer(call: Call) -> Peer:
+    """The service that *call* is about."""
+    return Peer(call.name, app.paths_of(app.here(), call.name, call.words.given.get("instance", "")))
+
+
+def status(call: Call) -> int:
+    """Say how it is: for people, or with ``--json`` everything the page has."""
+    found = peer(call).read()
+    if "json" in call.words.given:
+        fields = found.status.as_dict() if found.status is not None else {}
+        _say_json({"verdict": found.verdict, "text": found.text, "silent_s": round(found.silent_s, 3), **fields})
+    else:
+        from stayon.cli.show import status_text
+
+        say(status_text(call.name, found))
+    if found.verdict in (reading.RUNNING, reading.STARTING):
+        return exits.DONE
+    return exits.FAILED if found.verdict in (reading.DIED, reading.NOT_RESPONDING) else NOT_RUNNING
+
+
+def stop(call: Call) -> int:
+    """Stop it, and wait until its process is gone."""
+    service = peer(call)
+    before = service.read()
+    if before.verdict not in (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING):
+        _answer(call, {"state": "STOPPED"}, f"{call.name} is not running: {before.text}")
+        return exits.DONE
+    service.ask("stop", ANSWER_S)
+    after = _wait(
+        call, service, lambda found: found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN), "stop"
+    )
+    _answer(call, {"state": "STOPPED", "exit_code": _code(after)}, f"{call.name} {after.text}")
+    return exits.DONE
+
+
+def restart(call: Call) -> int:
+    """Stop it and have it start again, and wait until it is RUNNING."""
+    service = peer(call)
+    before = service.read().status
+    service.ask("restart", ANSWER_S)
+
+    def again(found: Reading) -> bool:
+        if found.verdict == reading.ENDED and found.status is not None and found.status.restarts != _restarts(before):
+            raise FailedError(
+                f"{call.name} did not come back", why=found.text, hint="Its log says more.", code="control.restart"
+            )
+        return (
+            found.verdict == reading.RUNNING
+            and _is_later(found, before)
+            and found.status is not None
+            and _settled(found)
+        )
+
+    after = _wait(call, service, again, "restart")
+    _answer(call, {"state": "RUNNING"}, f"{call.name} {after.text}")
+    return exits.DONE
+
+
+def pause(call: Call) -> int:
+    """Have it pause, and wait until it does."""
+    return _change(call, "pause")
+
+
+def resume(call: Call) -> int:
+    """Have it go on."""
+    return _change(call, "resume")
+
+
+def reload(call: Call) -> int:
+    """Have it read its configuration again, and say what came of it."""
+    answer = peer(call).ask("reload", _timeout_s(call, ANSWER_S))
+    changed = ", ".join(answer.get("changed", ())) or "nothing"
+    _answer(call, answer, f"{call.name}: {answer['outcome']}, generation {answer['generation']}, changed: {changed}")
+    return exits.DONE
+
+
+def dump(call: Call) -> int:
+    """Print what is under way in it, and all its stacks; of a hung one, ask the C half, which answers on its
+    standard error.
+    """
+    answer = peer(call).ask("dump", ANSWER_S)
+    if "json" in call.words.given:
+        _answer(call, answer, "")
+        return exits.DONE
+    say(f"{call.name} is {answer['state']}")
+    for one in answer["under_way"]:
+        say(f"under way: {one['name']}, for {one['for_s']} s")
+    say("")
+    say(answer["stacks"])
+    return exits.DONE
+
+
+def _change(call: Call, verb: str) -> int:
+    answer = peer(call).ask(verb, _timeout_s(call, ANSWER_S))
+    _answer(call, answer, f"{call.name} is {answer['state']}")
+    return exits.DONE
+
+
+def _wait(call: Call, service: Peer, is_done: Callable[[Reading], bool], verb: str) -> Reading:
+    """Look until *is_done*; the service itself bounds its stopping, so this is only a net."""
+    timeout_s = _timeout_s(call, STOP_S)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = service.read()
+        if is_done(found):
+            return found
+        if time.monotonic() > deadline:
+            raise TemporaryError(
+                f"{call.name} did not {verb} within {timeout_s:g} s",
+                why=found.text,
+                hint=f"See who is late: {_program()} dump",
+                code="control.too-long",
+            )
+        time.sleep(LOOK_S)
+
+
+def _answer(call: Call, fields: dict[str, Any], text: str) -> None:
+    if "json" in call.words.given:
+        _say_json(fields)
+    else:
+        say(text)
+
+
+def _say_json(fields: dict[str, Any]) -> None:
+    import json
+
+    say(json.dumps(fields, default=str))
+
+
+def _timeout_s(call: Call, default_s: float) -> float:
+    given = call.words.given.get("timeout")
+    return default_s if given is None else seconds(given, where="--timeout")
+
+
+def _code(found: Reading) -> int | None:
+    return found.status.exit_code if found.status is not None else None
+
+
+def _restarts(status: Any) -> int:
+    return status.restarts if status is not None else 0
+
+
+def _is_later(found: Reading, before: Any) -> bool:
+    return found.status is not None and (before is None or found.status.restarts > before.restarts)
+
+
+def _settled(found: Reading) -> bool:
+    return found.status is not None and found.status.state == "RUNNING"
+
+
+def _program() -> str:
+    return sys.argv[0]

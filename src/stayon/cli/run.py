@@ -1,0 +1,132 @@
+"""``run``: the service in this process, and what follows when it has ended."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from stayon.cli.command import complain
+from stayon.core.record import Record
+from stayon.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from stayon.app import Ending
+    from stayon.cli.command import Call
+    from stayon.core.restart import History, Policy
+
+# How a process that replaces itself tells its successor what it has to know; never set by people.
+HANDOVER = "STAYON_HANDOVER"
+
+
+class Handover(Record):
+    """What goes from one start to the next: how often it was restarted, the policy's memory, and how long to wait
+    first.
+    """
+
+    restarts: int = 0
+    attempts: int = 0
+    failures: float = 0.0
+    failures_at: float = 0.0
+    wait_s: float = 0.0
+
+    def text(self) -> str:
+        """All fields, for the environment."""
+        return ",".join(str(value) for value in self.as_dict().values())
+
+
+def handed_over(text: str) -> Handover:
+    """What ``Handover.text`` said; nothing is handed over by an empty or foreign text."""
+    try:
+        restarts, attempts, failures, failures_at, wait_s = text.split(",")
+        return Handover(int(restarts), int(attempts), float(failures), float(failures_at), float(wait_s))
+    except ValueError:
+        return Handover()
+
+
+def run(call: Call) -> int:
+    """Run the service until it ends; gives its exit code, or replaces this process to start again."""
+    if call.service is None:
+        raise UsageError(
+            f"{call.name!r} names a service, but its program is needed to run it",
+            hint="Say its file: stayon run collector.py",
+            code="usage.target",
+        )
+    given = call.words.given
+    before = handed_over(os.environ.pop(HANDOVER, ""))
+    if before.wait_s:
+        # Waiting is the successor's: its signals are as they were, so Ctrl-C and kill work.
+        time.sleep(before.wait_s)
+    from stayon import app
+
+    options = app.Options(
+        config=given.get("config", ""),
+        settings=tuple(given.get("set", ())),
+        instance=given.get("instance", ""),
+        level=given.get("level", ""),
+        arguments=call.words.arguments,
+        restarts=before.restarts,
+    )
+    began = time.monotonic()
+
+    def leave(ending: app.Ending) -> NoReturn:
+        _start_again_if_wanted(call, ending, before, began)
+        os._exit(ending.exit_code)
+
+    ending = app.run(call.service, options, leave)
+    _start_again_if_wanted(call, ending, before, began)
+    return ending.exit_code
+
+
+def _start_again_if_wanted(call: Call, ending: Ending, before: Handover, began: float) -> None:
+    """Replace this process by a new start of the program, if the verb or the policy says so; else return."""
+    if ending.restart:
+        _replace(Handover(before.restarts + 1), ending)
+    policy = _policy(call)
+    if policy is None or not ending.exit_code:
+        return
+    from stayon.core import restart
+
+    now = time.monotonic()
+    history = restart.History(before.attempts, before.failures, before.failures_at)
+    decision = restart.decide(policy, history, restart.Ended(ending.exit_code, now, began), _chance)
+    if isinstance(decision, restart.Restart):
+        complain(f"{call.name}: starting again in {decision.in_s:.1f} s: {decision.why}")
+        _replace(_after(decision.history, before.restarts + 1, decision.in_s), ending)
+    elif isinstance(decision, restart.GiveUp):
+        complain(f"{call.name}: not starting again: {decision.why}")
+
+
+def _policy(call: Call) -> Policy | None:
+    """The policy that holds in a console: the one that is declared, or asked for; none by itself."""
+    if "no-restart" in call.words.given or call.service is None:
+        return None
+    declared: Policy | None = call.service.options.get("restart")
+    if declared is None and "restart" in call.words.given:
+        from stayon.core.restart import backoff
+
+        return backoff()
+    return declared
+
+
+def _after(history: History, restarts: int, wait_s: float) -> Handover:
+    return Handover(restarts, history.attempts, history.failures, history.failures_at, wait_s)
+
+
+def _replace(handover: Handover, ending: Ending) -> NoReturn:
+    """Become a new start of this program: same pid, same terminal, and the lock is never free in between."""
+    ending.lock.keep_across_exec()
+    os.environ[HANDOVER] = handover.text()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # no shell: just what is meant
+
+
+def _chance() -> float:
+    import random
+
+    return random.random()  # noqa: S311  # it spreads restarts, and keeps no secret

@@ -1,0 +1,120 @@
+"""Which service is meant: a file, ``module:service``, or the name of one that runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from stayon.errors import FailedError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from stayon.runtime.service import Service
+
+
+def find(target: str) -> tuple[str, Service | None]:
+    """The name of the service that *target* means, and the service itself unless *target* is only a name.
+
+    Imports the user's module, which starts nothing. Raises ``UsageError``, or ``FailedError`` if the import fails.
+    """
+    place, _, attribute = target.partition(":")
+    if place.endswith(".py") or os.sep in place:
+        namespace = _file(place)
+    elif attribute:
+        namespace = _module(place)
+    else:
+        return target, None
+    service = pick(namespace, attribute, place)
+    return service.name, service
+
+
+def pick(namespace: Mapping[str, Any], attribute: str, place: str) -> Service:
+    """The service called *attribute* in *namespace*, or the only one there is."""
+    from stayon.runtime.service import Service
+
+    services = {name: value for name, value in namespace.items() if isinstance(value, Service)}
+    _refuse_same_names(list({id(service): service for service in services.values()}.values()))
+    if attribute in services:
+        return services[attribute]
+    if attribute:
+        raise UsageError(
+            f"it has no service {attribute!r}", where=place, hint=_which(services, place), code="usage.no-service"
+        )
+    if len(services) != 1:
+        what = "it has several services" if services else "it has no service"
+        raise UsageError(what, where=place, hint=_which(services, place), code="usage.no-service")
+    return next(iter(services.values()))
+
+
+def _refuse_same_names(services: list[Service]) -> None:
+    seen: dict[str, Service] = {}
+    for service in services:
+        if service.name in seen:
+            raise UsageError(
+                f"there are two services named {service.name!r}",
+                where=service.where,
+                why=f"the first is at {seen[service.name].where}",
+                hint="A name is a lock, a log and a status page: give one of them another.",
+                code="usage.same-name",
+            )
+        seen[service.name] = service
+
+
+def _which(services: Mapping[str, Any], place: str) -> str:
+    if services:
+        return f"Say which: {', '.join(f'{place}:{name}' for name in services)}."
+    return 'It needs one, at its top level: service = Service("price-collector")'
+
+
+def _file(path: str) -> Mapping[str, Any]:
+    if not os.path.isfile(path):
+        raise UsageError("there is no such file", where=path, hint="Check the path.", code="usage.no-file")
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = os.path.basename(path).removesuffix(".py")
+    spec = spec_from_file_location(name, os.path.abspath(path))
+    if spec is None or spec.loader is None:
+        raise UsageError("it is no Python file", where=path, hint="Its name must end in .py.", code="usage.no-file")
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise _import_failed(path, error) from error
+    return vars(module)
+
+
+def _module(name: str) -> Mapping[str, Any]:
+    from importlib import import_module
+
+    sys.path.insert(0, os.getcwd())
+    try:
+        return vars(import_module(name))
+    except Exception as error:
+        raise _import_failed(name, error) from error
+
+
+def _import_failed(place: str, error: Exception) -> FailedError:
+    """One line with the innermost place in the user's own code; the whole stack is one command away."""
+    return FailedError(
+        "it cannot be imported",
+        where=_innermost(place, error),
+        why=f"{type(error).__name__}: {error}",
+        hint=f"The whole traceback: python {place if place.endswith('.py') else f'-m {place}'}",
+        code="usage.import",
+    )
+
+
+def _innermost(place: str, error: Exception) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}"
+    where, step = place, error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith("<") and f"{os.sep}stayon{os.sep}" not in file:
+            where = f"{file}:{step.tb_lineno}"
+        step = step.tb_next
+    return where

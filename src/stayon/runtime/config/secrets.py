@@ -1,0 +1,166 @@
+"""Values that no message, log or display may show, and where they come from."""
+
+from __future__ import annotations
+
+import os
+from _blake2 import blake2b  # the C half: hashlib loads OpenSSL, 3.7 MB
+from _operator import _compare_digest
+
+from stayon.errors import ConfigError, NotPermittedError, StayonError
+from stayon.runtime.config.documents import decode, read_bytes
+from stayon.runtime.config.key_paths import shown
+from stayon.runtime.config.problems import MASK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+    from stayon.runtime.config.key_paths import KeyPath
+
+SECRET_FILE_LIMIT = 64 * 1024
+
+_TELLING = (
+    *("password", "passwd", "passphrase", "secret", "token", "credential", "pwd", "dsn", "connection_string"),
+    *("apikey", "api_key", "private_key", "access_key", "signing_key", "encryption_key"),
+)
+
+
+class Secret:
+    """A text that only ``reveal()`` shows. Immutable; equal to a Secret of the same text; can't be pickled."""
+
+    __slots__ = ("_hidden",)
+    __secret__ = True
+    _hidden: bytes
+
+    def __init__(self, text: str) -> None:
+        object.__setattr__(self, "_hidden", text.encode("utf-8", "surrogatepass"))
+
+    def reveal(self) -> str:
+        """The text itself. Don't keep it longer than needed."""
+        return self._hidden.decode("utf-8", "surrogatepass")
+
+    def __setattr__(self, name: str, _value: object) -> NoReturn:
+        raise AttributeError(f"a Secret is immutable: {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Secret is immutable: {name!r} cannot be deleted")
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __format__(self, _spec: str) -> str:
+        return MASK
+
+    def __bool__(self) -> bool:
+        return bool(self._hidden)
+
+    def __eq__(self, other: object) -> bool:
+        """In a time that doesn't tell how much of the text was right."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return _compare_digest(self._hidden, other._hidden)
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._hidden))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Secret:
+        return self
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled: it would be readable in the pickle")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> Any:
+        """How pydantic makes one of a text (https://docs.pydantic.dev/latest/concepts/types/#custom-types)."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
+
+
+def looks_secret(key: object) -> bool:
+    """Whether the name of a key says that its value should not be shown."""
+    name = str(key).lower().replace("-", "_")
+    return any(word in name for word in _TELLING)
+
+
+def displayed(path: KeyPath, value: object) -> str:
+    """*value* for a display or a log: masked where it, its key or a key above says secret, and passwords within
+    addresses.
+    """
+    if getattr(value, "__secret__", False) or any(map(looks_secret, path)):
+        return MASK
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{shown((str(key),))} = {displayed((*path, key), value[key])}" for key in value) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(displayed((*path, index), inner) for index, inner in enumerate(value)) + "]"
+    return _without_password(value) if isinstance(value, str) else str(value)
+
+
+def _without_password(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    user, at, place = rest.rpartition("@")
+    return repr(f"{scheme}://{user.partition(':')[0]}:{MASK}@{place}" if separator and at and ":" in user else text)
+
+
+def reference_in(value: object) -> tuple[str, str] | None:
+    """``("env", name)`` or ``("file", path)`` if *value* is a table that refers to a secret, else None."""
+    if isinstance(value, dict) and len(value) == 1:
+        (kind, name), *_ = value.items()
+        if kind in ("env", "file") and isinstance(name, str):
+            return kind, name
+    return None
+
+
+class Sources:
+    """Reads what a configuration takes from outside its file, and remembers (as digests) what it has read."""
+
+    def __init__(self, environment: Mapping[str, str], directory: str) -> None:
+        self.environment, self._directory = environment, directory
+        self._seen: dict[tuple[str, str], bytes] = {}
+
+    def read(self, kind: str, name: str) -> str:
+        """The text of an environment variable or a file, without the line's end. Raises ``StayonError``."""
+        text = self._variable(name) if kind == "env" else self._file(name)
+        self._seen[kind, name] = digest_of(text)
+        return text
+
+    def unchanged(self) -> bool:
+        """Whether everything that was read would be the same if it were read now."""
+        for (kind, name), digest in list(self._seen.items()):
+            try:
+                text = self._variable(name) if kind == "env" else self._file(name)
+            except StayonError:
+                return False
+            if digest_of(text) != digest:
+                return False
+        return True
+
+    def files(self) -> tuple[str, ...]:
+        """The files that were read."""
+        return tuple(self._path(name) for kind, name in self._seen if kind == "file")
+
+    def _variable(self, name: str) -> str:
+        if name not in self.environment:
+            raise ConfigError(f"the environment variable {name} is not set", code="config.secret-unavailable")
+        return self.environment[name]
+
+    def _file(self, name: str) -> str:
+        path = self._path(name)
+        try:
+            data, _ = read_bytes(path, SECRET_FILE_LIMIT)
+            return decode(data, path).removesuffix("\n")
+        except (ConfigError, NotPermittedError) as error:
+            error.where = error.where or path
+            raise
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._directory, os.path.expanduser(name))
+
+
+def digest_of(text: str) -> bytes:
+    """What tells one text from another without keeping it."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

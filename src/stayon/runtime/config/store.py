@@ -1,0 +1,230 @@
+"""A configuration, loaded: the file, the layers over it, the user's object, the host's settings, and where all of it
+came from.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from stayon.core.record import Record
+from stayon.errors import ConfigError, StayonError
+from stayon.runtime.config import host_settings, shapes
+from stayon.runtime.config.documents import ChangingError, Document, parse_document, read_document
+from stayon.runtime.config.host_settings import RESERVED, HostSettings, read_host_settings
+from stayon.runtime.config.key_paths import leaves, shown
+from stayon.runtime.config.last_good import LastGood
+from stayon.runtime.config.layers import Outside, layered
+from stayon.runtime.config.locate import line_of, lines_of
+from stayon.runtime.config.problems import InvalidConfigError
+from stayon.runtime.config.secrets import Sources, digest_of, displayed
+from stayon.runtime.config.typed import Origins, convert
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from stayon.ports import Launcher
+    from stayon.runtime.config.key_paths import KeyPath
+    from stayon.runtime.config.layers import Layered
+    from stayon.runtime.config.problems import Problem
+
+ATTEMPTS = 20
+ATTEMPT_PAUSE_S = 0.05
+
+DEFAULT = "default"
+
+
+class Origin(Record):
+    """What to load. *kind* is the user's type or None; *path* is empty, or a file that must be there if *required*.
+
+    *defaults* are host settings by dotted name, as the program says them; *jobs* the names that ``[stayon.jobs]`` may
+    have; *state_directory* is where the last good file is kept (empty: nowhere).
+    """
+
+    service_name: str
+    path: str = ""
+    required: bool = False
+    kind: Any = None
+    arguments: Sequence[str] = ()
+    defaults: Mapping[str, Any] = {}  # never changed: a Record's default is shared
+    jobs: Sequence[str] = ()
+    state_directory: str = ""
+
+
+class Loaded(Record):
+    """One valid configuration. *config* is the user's, *host* the table ``[stayon]``.
+
+    *tree* has both as plain values, to be compared; *origins* tells where each value came from (default, where it
+    doesn't); *sources* knows what was read besides the file; *from_last_good* is why the file itself was not taken, or
+    None.
+    """
+
+    config: Any
+    host: HostSettings
+    tree: dict[str, Any]
+    origins: dict[KeyPath, str]
+    warnings: tuple[str, ...]
+    path: str
+    exists: bool
+    digest: bytes
+    sources: Sources
+    from_last_good: ConfigError | None = None
+
+    def files(self) -> tuple[str, ...]:
+        """Every file whose change should lead to a reload: the configuration's, and those with secrets."""
+        return (*((self.path,) if self.path else ()), *self.sources.files())
+
+    def rows(self) -> tuple[tuple[str, str, str], ...]:
+        """``(key, value, where it came from)`` of everything, secrets masked; for ``doctor``."""
+        return tuple(
+            (shown(path), displayed(path, _at(self.tree, path)), self.origins.get(path, DEFAULT))
+            for path in leaves(self.tree)
+        )
+
+
+def _at(tree: Any, path: KeyPath) -> Any:
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+class Store:
+    """Loads one service's configuration, again and again. Blocks; not for the host's thread once the service runs."""
+
+    def __init__(self, origin: Origin, environment: Mapping[str, str], launcher: Launcher | None = None) -> None:
+        self.origin = origin
+        self._environment, self._launcher = environment, launcher
+        self._last_good = LastGood(origin.state_directory) if origin.state_directory else None
+        self._restart_patterns: tuple[KeyPath, ...] | None = None
+
+    def load(self) -> Loaded:
+        """What the file, the environment and the arguments say now. Raises ``ConfigError`` or ``NotPermittedError``."""
+        return self.load_document(self.read())
+
+    def load_at_start(self) -> Loaded:
+        """As ``load``; where the file is bad and a last good copy was kept, that one, with ``from_last_good`` set."""
+        try:
+            return self.load()
+        except ConfigError as error:
+            copy = self._last_good.load(self.origin.path) if self._last_good and self.origin.path else None
+            if copy is None:
+                raise
+            try:
+                loaded = self.load_document(copy)
+            except StayonError:
+                raise error from None
+            warning = f"the configuration is bad, so the last good one is used ({copy.path}): {error}"
+            return loaded.replace(
+                warnings=(warning, *loaded.warnings), from_last_good=error, digest=b"", path=self.origin.path
+            )
+
+    def keep(self, loaded: Loaded) -> None:
+        """Keep the file as the last good one if *loaded* asks for it and is still what it says, else see that none is
+        kept.
+
+        Blocks. Raises ``UnavailableError`` if it can't be written.
+        """
+        if self._last_good is None or not self.origin.path or loaded.from_last_good is not None:
+            return
+        if not loaded.host["keep_last_good"]:
+            self._last_good.discard(self.origin.path)
+            return
+        document = self.read()
+        if document is not None and digest_of(document.text) == loaded.digest:
+            self._last_good.save(document)
+
+    def read(self) -> Document | None:
+        """The file, read at a moment when nobody wrote it; None if there is none and none is needed."""
+        path = self.origin.path
+        if not path or not (self.origin.required or os.path.lexists(path)):
+            return None
+        for _ in range(ATTEMPTS):
+            try:
+                return read_document(path)
+            except ChangingError:
+                time.sleep(ATTEMPT_PAUSE_S)  # on the worker thread of a reload, or before the start
+        raise ConfigError(
+            "the file kept changing while it was read",
+            where=path,
+            hint="Write it in one step: to another name, then rename.",
+            code="config.unstable",
+        )
+
+    def load_document(self, document: Document | None) -> Loaded:
+        """What *document* says, with the environment and the arguments over it. Raises ``ConfigError``."""
+        tree = parse_document(document, self._launcher) if document is not None else {}
+        sources = Sources(
+            self._environment, os.path.dirname(os.path.abspath(self.origin.path)) if self.origin.path else ""
+        )
+        said = set(leaves(tree))
+        joined = layered(
+            tree,
+            Outside(self.origin.service_name, self.origin.arguments, sources),
+            self._settable(tree),
+            free=self.origin.kind is None,
+        )
+        places = _Places(document, joined)
+        user_tree = {key: value for key, value in joined.tree.items() if key != RESERVED}
+        config, host = self._converted(user_tree, joined.tree.get(RESERVED, {}), Origins(places.place_of, sources))
+        return Loaded(
+            config=config,
+            host=host,
+            tree={**shapes.as_tree(config), RESERVED: host.as_tree()},
+            origins={**dict.fromkeys(said, f"file {self.origin.path}"), **joined.origins},
+            warnings=joined.warnings,
+            path=self.origin.path,
+            exists=document is not None,
+            digest=digest_of(document.text) if document is not None else b"",
+            sources=sources,
+        )
+
+    def _converted(self, user_tree: dict[str, Any], host_tree: Any, origins: Origins) -> tuple[Any, HostSettings]:
+        """The user's object and the host's settings; the problems of both are raised together."""
+        problems: list[Problem] = []
+        config, host = None, HostSettings({})
+        try:
+            config = convert(user_tree, self.origin.kind, origins)
+        except InvalidConfigError as error:
+            problems += error.problems
+        try:
+            host = read_host_settings(host_tree, self.origin.defaults, self.origin.jobs, origins.place_of)
+        except InvalidConfigError as error:
+            problems += error.problems
+        if problems:
+            raise InvalidConfigError(problems)
+        return config, host
+
+    def _settable(self, tree: dict[str, Any]) -> list[tuple[str, ...]]:
+        kind = self.origin.kind
+        users = leaves(tree) if kind is None else shapes.settable_paths(kind)
+        return [*(path for path in users if path[0] != RESERVED), *host_settings.settable_paths(self.origin.jobs)]
+
+    def restart_patterns(self) -> tuple[KeyPath, ...]:
+        """The patterns of the keys whose change a running service can't take."""
+        if self._restart_patterns is None:
+            users = shapes.restart_patterns(self.origin.kind) if self.origin.kind is not None else ()
+            self._restart_patterns = (*users, *host_settings.restart_patterns())
+        return self._restart_patterns
+
+
+class _Places:
+    """Where each value came from. The file is scanned for lines only when somebody asks, which is when something is
+    wrong.
+    """
+
+    def __init__(self, document: Document | None, joined: Layered) -> None:
+        self._document, self._joined = document, joined
+        self._lines: dict[KeyPath, int] | None = None
+
+    def place_of(self, path: KeyPath) -> str:
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._joined.origins:
+                return self._joined.origins[path[:length]]
+        if self._document is None:
+            return ""
+        if self._lines is None:
+            self._lines = lines_of(self._document)
+        line = line_of(self._lines, path)
+        return f"{self._document.path}:{line}" if line else self._document.path
