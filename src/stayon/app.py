@@ -259,8 +259,7 @@ class _Run:
             self._capture.remove()
         return self._endings[0]
 
-    # -- on the host's thread
-    # --------------------------------------------------------------------------------------------
+    # -- on the host's thread ----------------------------------------------------------------------
 
     def _serve(self, lock: FileLock, leave: Callable[[Ending], object]) -> None:
         opened = _Opened()

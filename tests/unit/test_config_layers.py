@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stayon.errors import ConfigError
 from stayon.runtime.config.key_paths import covers, environment_name, environment_prefix, parsed, shown
-from stayon.runtime.config.layers import Layered, Outside, is_near, layered
+from stayon.runtime.config.layers import Layered, Outside, layered
 from stayon.runtime.config.secrets import Sources
 from stayon.runtime.config.values import Text, literal
 
@@ -140,14 +140,6 @@ def test_text_without_a_type_is_read_as_toml_would(text, value) -> None:
 def test_any_text_can_be_a_literal(text) -> None:
     """No text from the environment makes the reader fail."""
     literal(text)
-
-
-@given(st.text("abc", max_size=6), st.text("abc", max_size=6))
-def test_nearness_is_symmetric_and_never_of_the_same(one, other) -> None:
-    """Near is two letters away at most, in both directions, and the same name isn't near."""
-    assert is_near(one, other) is is_near(other, one)
-    assert not is_near(one, one)
-    assert is_near(one, other + "abc") is False or len(one) > len(other)
 
 
 def test_paths_are_shown_as_written() -> None:

@@ -239,11 +239,11 @@ def test_a_field_that_needs_a_restart_refuses_the_whole_reload(tmp_path) -> None
     """Nothing is applied, not even the rest, and the error says which keys and what to run."""
     bench = Bench(tmp_path)
     bench.plain("p")
-    bench.path.write_text('a = 1\ndsn = "y"\n[stayon]\nworkers = 3\n')
+    bench.path.write_text('a = 1\ndsn = "y"\n[stayon]\nprobes.listen = 3\n')
     result = bench.reload()
 
-    assert (result.outcome, result.changed, bench.log) == ("restart-required", ("a", "dsn", "stayon.workers"), [])
-    assert "dsn, stayon.workers changed" in str(result.error)
+    assert (result.outcome, result.changed, bench.log) == ("restart-required", ("a", "dsn", "stayon.probes.listen"), [])
+    assert "dsn, stayon.probes.listen changed" in str(result.error)
     assert "restart" in str(result.error).partition("nothing was applied")[2]
     assert bench.live.current == Config()
 

@@ -44,7 +44,7 @@ def test_four_layers_and_their_origins(tmp_path) -> None:
 
 def test_errors_name_the_place_of_the_value(tmp_path) -> None:
     """Line of the file, variable, or argument, for the user's keys and the host's, in one report."""
-    (tmp_path / "a.toml").write_text("name = 5\nprot = 1\n[stayon]\nwrokers = 1\n")
+    (tmp_path / "a.toml").write_text("name = 5\nprot = 1\n[stayon]\nrelaod = 1\n")
     with pytest.raises(ConfigError) as caught:
         store(tmp_path, {"SVC_PORT": "x"}, arguments=["passwort=hunter2"]).load()
 
@@ -54,7 +54,7 @@ def test_errors_name_the_place_of_the_value(tmp_path) -> None:
     ]
     assert f"{tmp_path / 'a.toml'}:1: name: expected text" in str(caught.value)
     assert f"{tmp_path / 'a.toml'}:2: prot: this key is not known" in str(caught.value)
-    assert f"{tmp_path / 'a.toml'}:4: stayon.wrokers: this key is not known. Did you mean" in str(caught.value)
+    assert f"{tmp_path / 'a.toml'}:4: stayon.relaod: this key is not known. Did you mean" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

@@ -114,7 +114,7 @@ class Host:
         self._tasks_started = False
         self.last_error: BaseException | None = None
 
-    # -- for other threads ---------------------------------------------------------------------------------------------
+    # -- for other threads -------------------------------------------------------------------------
 
     def ready(self) -> None:
         """The service says that it is ready. From any thread."""
@@ -130,7 +130,7 @@ class Host:
             )
         self.loop.post(self.jobs.add, spec, function)
 
-    # -- events --------------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------
 
     def request(self, request: Request) -> Cell:
         """Do what was asked for from outside; the cell tells a refusal and why."""
@@ -195,8 +195,7 @@ class Host:
             return "run did not call ctx.ready()"
         return f"waiting for {', '.join(sorted(names)) or 'nothing'}"
 
-    # -- actions: one for each of states.ACTIONS
-    # -------------------------------------------------------------------------
+    # -- actions: one for each of states.ACTIONS ---------------------------------------------------
 
     def do_nothing(self, _occurrence: Occurrence) -> None:
         """Nothing is to be done."""
@@ -357,8 +356,7 @@ class Host:
         jobs = sum(job.spec.overlap.limit for job in self.jobs)
         self.equipment.executor.limit = jobs + len(self.spec.checks) + HOOK_THREADS
 
-    # -- the rest
-    # --------------------------------------------------------------------------------------------------------
+    # -- the rest ----------------------------------------------------------------------------------
 
     def check_all_ended(self) -> None:
         """STOPPED, if it is stopping and nobody is left."""

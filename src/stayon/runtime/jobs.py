@@ -87,8 +87,7 @@ class Jobs:
         """The names of jobs whose last word was a failure that degrades the service."""
         return [job.spec.name for job in self if job.degraded]
 
-    # -- the host's verbs
-    # ------------------------------------------------------------------------------------------------
+    # -- the host's verbs --------------------------------------------------------------------------
 
     def start(self) -> None:
         """Let jobs become due, from the beginning or, after a pause, from their next moment on."""
@@ -153,12 +152,11 @@ class Jobs:
     def look_again(self) -> None:
         """The wall clock was set: sleep anew, each job until its next moment."""
         for job in self:
-            if job.timer is not None:
+            if job.timer is not None and job.due is not None:
                 job.timer.cancel()
-                self._sleep(job)
+                self._sleep(job, job.due)
 
-    # -- becoming due
-    # ----------------------------------------------------------------------------------------------------
+    # -- becoming due ------------------------------------------------------------------------------
 
     def _now(self, job: Job) -> float:
         clock = self._loop.clock
@@ -209,8 +207,7 @@ class Jobs:
             self.on_run(job, SKIPPED, 0.0)
             job.context.log.debug("skipped: the last run is still under way", event_id=21)
 
-    # -- running
-    # ---------------------------------------------------------------------------------------------------------
+    # -- running -----------------------------------------------------------------------------------
 
     def _start(self, job: Job) -> None:
         spec = job.spec

@@ -110,7 +110,13 @@ class Reloader:
         host, hook_thread = self._host, HookThread(self._loop.clock, self._host.equipment.start_thread)
         subscribers = [Subscriber(getattr(hook, "__name__", "on_reload"), hook) for hook in host.hooks("on_reload")]
         inputs = Inputs(
-            host.config, self._store, subscribers, host.context(), hook_thread.call, host.spec.hook_timeout_s
+            live=host.config,
+            store=self._store,
+            subscribers=subscribers,
+            context=host.context(),
+            call=hook_thread.call,
+            hook_timeout_s=host.spec.hook_timeout_s,
+            run_coroutine=host.equipment.async_room.run,
         )
 
         def run() -> Result:

@@ -92,6 +92,18 @@ class AsyncRoom:
                 self._waiting = [(call, on_end)]
                 self._open_room(self._run)
 
+    def run(self, coroutine: Any) -> Any:
+        """Run *coroutine* to its end; gives what it returns, raises what it raises. Blocks; not on the loop's thread."""
+        from stayon.runtime.calls import Call
+
+        done = threading.Semaphore(0)
+        call = Call("coroutine", lambda: coroutine, (), lambda _call: None)
+        self.start(call, lambda _call: done.release())
+        done.acquire()
+        if call.error is not None:
+            raise call.error
+        return call.result
+
     def cancel(self, call: Call) -> None:
         """Ask the task of *call* to end; without one this does nothing."""
         if call.task is not None and self._loop is not None:

@@ -39,7 +39,7 @@ class ManualClock:
         self._busy: dict[int, bool] = {}
         self._orders = 0
 
-    # -- what every clock has ------------------------------------------------------------------------------------------
+    # -- what every clock has ----------------------------------------------------------------------
 
     def monotonic(self) -> float:
         """Seconds of virtual time."""
@@ -68,7 +68,7 @@ class ManualClock:
             self._look_at(gate, sleeper)
         return sleeper.opened
 
-    # -- what a test does with it --------------------------------------------------------------------------------------
+    # -- what a test does with it ------------------------------------------------------------------
 
     def gate(self) -> ManualGate:
         """A gate that tells the clock when it is opened, so nobody has to look."""
@@ -88,6 +88,10 @@ class ManualClock:
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward (or back, if negative). Durations are not concerned."""
         self._wall_ahead += seconds
+
+    def stall(self, seconds: float) -> None:
+        """Let *seconds* pass in which nothing ran, as when the computer sleeps: what fell due comes late, and next."""
+        self._now += seconds
 
     def call_at(self, moment: float, callback: Callable[[], object]) -> Callable[[], None]:
         """Call *callback* when the monotonic time is *moment*, on the thread that moves the time; returns how to cancel
@@ -119,7 +123,7 @@ class ManualClock:
             self._rested.notify_all()
         self._jump()
 
-    # -- inside --------------------------------------------------------------------------------------------------------
+    # -- inside ------------------------------------------------------------------------------------
 
     def open(self, gate: ManualGate) -> None:
         """Let the one who waits for *gate* longest through, or leave it open. ``ManualGate.release`` calls it."""

@@ -29,3 +29,6 @@ class FakeFileLock:
         if self._is_ours:
             del self._holders[self._path]
             self._is_ours = False
+
+    def keep_across_exec(self) -> None:
+        """Nothing: imaginary processes don't replace themselves."""

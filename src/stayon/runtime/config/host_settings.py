@@ -77,7 +77,6 @@ ROWS = (
     Row("stop_timeout", "duration", 20.0, "How long stopping may take."),
     Row("hook_timeout", "duration", 10.0, "How long each hook may take."),
     Row("hang_timeout", "duration", 30.0, "After this long without a sign of life the process ends itself."),
-    Row("workers", "count", 8, "How many threads run the jobs.", restart=True),
     Row(
         "reload",
         "choice",

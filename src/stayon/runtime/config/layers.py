@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stayon.core.nearest import distance
 from stayon.core.record import Record
 from stayon.errors import ConfigError, StayonError
 from stayon.runtime.config.key_paths import environment_name, environment_prefix, parsed, shown
@@ -136,7 +137,7 @@ class _Layering:
     def _warn_if_nearly_known(self, name: str, base: str) -> None:
         if name in self._names or base in self._names:
             return
-        near = [known for known in self._names if is_near(name, known)]
+        near = [known for known in self._names if distance(name, known) in (1, 2)]
         if near:
             keys = ", ".join(f"{known} ({shown(self._names[known][0])})" for known in near[:3])
             ending = "sets a new key" if self._free else "is ignored"
@@ -178,17 +179,3 @@ def is_service_link(prefix: str, name: str, environment: Mapping[str, str]) -> b
         return f"{prefix}_SERVICE_HOST" in environment and f"{prefix}_SERVICE_PORT" in environment
     is_port = name == f"{prefix}_PORT" or name.startswith(f"{prefix}_PORT_")
     return is_port and environment.get(f"{prefix}_PORT", "").startswith(_LINK_SCHEMES)
-
-
-def is_near(one: str, other: str) -> bool:
-    """Whether at most two letters were added, left out or mistaken. (``difflib`` costs 1 MB, and this runs at every
-    start.)
-    """
-    if abs(len(one) - len(other)) > 2:
-        return False
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        previous, row[0] = row[0], i
-        for j, another in enumerate(other, 1):
-            previous, row[j] = row[j], min(previous + (letter != another), row[j] + 1, row[j - 1] + 1)
-    return 0 < row[-1] <= 2
