@@ -11,7 +11,7 @@ from stayon.core.levels import CRITICAL
 from stayon.core.record import Record
 from stayon.errors import ConfigError, HangError, StayonError, TemporaryError
 from stayon.ports import Report, Request
-from stayon.runtime import figures, report, view
+from stayon.runtime import figures, view
 from stayon.runtime.calls import is_async
 from stayon.runtime.config.live import LiveConfig
 from stayon.runtime.config.store import Origin, Store
@@ -28,15 +28,16 @@ from stayon.runtime.probes import ProbeServer
 from stayon.runtime.reloading import Reloader
 from stayon.runtime.rooms import AsyncRoom, Seat
 from stayon.runtime.status import StatusPage, StatusWriter
-from stayon.runtime.verbs import Verbs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from stayon.core.spec import ServiceSpec
     from stayon.ports import FileLock, Machine, Places
     from stayon.runtime.config.store import Loaded
+    from stayon.runtime.control_visit import Reply
     from stayon.runtime.logs.logger import Logger
     from stayon.runtime.service import Service
     from stayon.runtime.watchdog import Beat
@@ -205,13 +206,10 @@ class _Run:
         self._loop = Loop(machine.clock, machine.poller(), self._fault)
         self._host = Host(service, effective_spec(spec, self._config.loaded.host), self._equipment())
         self._endings: list[Ending] = []
+        self._shown_state = states.STOPPED
 
     def _load(self) -> Loaded:
-        try:
-            loaded = self._store.load_at_start()
-        except StayonError as error:
-            self._log.critical(str(error), event_id=12)
-            raise
+        loaded = self._store.load_at_start()
         self._log_setup.apply(loaded.host)
         for warning in loaded.warnings:
             self._log.warning(warning, event_id=32)
@@ -271,7 +269,7 @@ class _Run:
             self._not_started(error)
         except BaseException as error:  # noqa: BLE001  # the host's own fault ends the service as any failure does: seen
             self._host.outcome.fail(error, "the host")
-            report.report_first_failure(self._host, error, "the host")
+            self._report(error, "the host")
         finally:
             ending = self._close(opened, lock)
             self._endings.append(ending)
@@ -294,9 +292,6 @@ class _Run:
     def _open(self, opened: _Opened) -> None:
         host, spec = self._host, self._host.spec
         probes = ProbeServer(self._loop, spec.probes, view.answers(host)) if spec.probes else None
-        if probes is not None:
-            probes.open()
-            opened.add(probes.close)
         identity = self._machine.process_identity(os.getpid())
         page = StatusWriter(
             self._loop,
@@ -304,21 +299,26 @@ class _Run:
             lambda: view.status(host, process=identity, pid=os.getpid(), probes=str(probes.address) if probes else ""),
         )
         opened.add(page.write_now)
+        if probes is not None:
+            probes.open()
+            opened.add(probes.close)
         reloader = Reloader(host, self._store, self._machine.directory_watch())
         reloader.on_applied = self._apply_settings
         reloader.on_result = lambda _result: page.mark()
-        verbs = Verbs(host, reloader.ask)
-        control = ControlServer(self._loop, self._machine.control_door, self._paths.control, verbs.answer)
+        control = ControlServer(
+            self._loop, self._machine.control_door, self._paths.control, lambda *said: _answer(host, reloader, *said)
+        )
         control.open()
         opened.add(control.close)
         host.on_change = lambda host: self._changed(host, page)
         host.on_reload = reloader.ask
         host.on_stopping = reloader.close
         host.on_hang = self._hung
-        host.on_first_failure = lambda error, origin: report.report_first_failure(host, error, origin)
+        host.on_first_failure = self._report
         figures.register(host)
+        host.jobs.on_ended = page.mark
         reloader.open()
-        self._beat(page)
+        self._loop.call_later(view.BEAT_S, self._beat, page)
 
     def _close(self, opened: _Opened, lock: FileLock) -> Ending:
         opened.close(self._log)
@@ -333,7 +333,12 @@ class _Run:
 
     def _changed(self, host: Host, page: StatusWriter) -> None:
         self._machine.starter.report(_report(host))
-        page.mark()
+        if host.state == self._shown_state:
+            page.mark()
+        else:
+            # At once: who had it paused and asks how it is, must not be told that it is RUNNING.
+            self._shown_state = host.state
+            page.write_now()
 
     def _apply_settings(self) -> None:
         settings = self._config.loaded.host
@@ -371,9 +376,14 @@ class _Run:
         self._log.critical(str(error), event_id=19, **view.dump(self._host))
         self._host.outcome.fail(error, beat.name)
         self._host.forced = True
-        report.report_first_failure(self._host, error, beat.name)
+        self._report(error, beat.name)
         self._host.state = states.STOPPED
         self._loop.end()
+
+    def _report(self, error: BaseException, origin: str) -> None:
+        from stayon.runtime.report import report_first_failure
+
+        report_first_failure(self._host, error, origin)
 
     def _fault(self, error: BaseException) -> None:
         """A callback on the loop raised: our mistake, or a hook that the host calls itself. It ends the service,
@@ -405,6 +415,13 @@ class _Opened:
                 close()
             except Exception as error:  # noqa: BLE001  # the rest must be closed as well
                 log.failure("closing failed", error)
+
+
+def _answer(host: Host, reloader: Reloader, verb: str, args: dict[str, Any], reply: Reply) -> None:
+    """Do what a visitor of the control socket asks for."""
+    from stayon.runtime.verbs import Verbs
+
+    Verbs(host, reloader.ask).answer(verb, args, reply)
 
 
 def _on_a_thread(function: Callable[[], None]) -> None:

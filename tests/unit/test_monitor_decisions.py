@@ -41,7 +41,7 @@ def test_every_change_of_state_has_a_meaning() -> None:
 def test_a_state_changes_only_after_enough_results_in_a_row(results, rule) -> None:
     """Worse takes ``fall`` results at least so bad, better takes ``rise`` at least so good; and then it does change."""
     for number, (before, after) in enumerate(pairwise([Health(), *healths(results, rule)]), 1):
-        if before.state == after.state or before.state == UNKNOWN:
+        if before.state in {after.state, UNKNOWN}:
             continue
         if SEVERITY[after.state] > SEVERITY[before.state]:
             last = results[number - rule.fall : number]
@@ -85,7 +85,7 @@ def test_garbage_is_remembered_as_unknown() -> None:
 
 
 class Bookkeeping:
-    """The rule as the monitor uses it: asked after each check, one alert on its way at a time, which arrives at once."""
+    """The rule as the monitor uses it: asked after each check; what is sent arrives at once, or is lost."""
 
     def __init__(self, results) -> None:
         self.told, self.state, self.now = Told(), UNKNOWN, 100.0
@@ -124,7 +124,7 @@ def test_nobody_is_told_the_same_twice_and_good_news_only_after_bad(results) -> 
 
 @given(results=checks, last=st.sampled_from(FINDINGS))
 def test_people_know_the_truth_once_the_window_is_over(results, last) -> None:
-    """If an endpoint stays as it is, what people were told is true after the window, even if alerts were lost before."""
+    """If an endpoint stays as it is, what people were told is true after the window, even if alerts were lost."""
     book = Bookkeeping(results)
     book.see(last)
     book.now += WINDOW_S
@@ -135,7 +135,7 @@ def test_people_know_the_truth_once_the_window_is_over(results, last) -> None:
 
 @given(results=checks)
 def test_every_change_is_told_or_counted(results) -> None:
-    """Each alert stands for itself and the changes that it says were suppressed; none is forgotten, none counted twice."""
+    """An alert stands for itself and the changes that it says were suppressed; none is forgotten or counted twice."""
     book = Bookkeeping(results)
     counted = sum(1 + suppressed for _at, _state, suppressed in book.sent)
 

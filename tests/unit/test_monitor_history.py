@@ -79,7 +79,9 @@ def writing(desk: Desk) -> Iterator[Callable[[History], History]]:
 
 def entry(endpoint: str = "a", at: float | None = None, state: str = UP, **more: Any) -> Entry:
     moment = time.time() if at is None else at
-    return Entry(endpoint, f"tcp://{endpoint}:1", moment, Finding(state, 0.01, "why"), state, moment, **{"told": Told(), **more})
+    return Entry(
+        endpoint, f"tcp://{endpoint}:1", moment, Finding(state, 0.01, "why"), state, moment, **{"told": Told(), **more}
+    )
 
 
 def write(one: History, desk: Desk, *entries: Entry) -> None:
@@ -191,7 +193,7 @@ def test_a_full_disk_is_survived(desk, writing, monkeypatch) -> None:
     monkeypatch.setattr(sqlite3, "connect", connect)
     writing(one)
     for number in range(200):
-        one.put(entry("a", float(number), why="x"[:0]) if False else entry("a", float(number)))
+        one.put(entry("a", float(number)))
     assert "full" in desk.log.wait("cannot be written")["why"]
     room.clear()
     one.put(entry("a", 1000.0))

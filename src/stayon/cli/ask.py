@@ -86,14 +86,14 @@ def status(call: Call) -> int:
 
 def stop(call: Call) -> int:
     """Stop it, and wait until its process is gone."""
-    service = peer(call)
+    service, timeout_s = peer(call), _timeout_s(call, STOP_S)
     before = service.read()
     if before.verdict not in (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING):
         _answer(call, {"state": "STOPPED"}, f"{call.name} is not running: {before.text}")
         return exits.DONE
-    service.ask("stop", ANSWER_S)
+    service.ask("stop", min(timeout_s, ANSWER_S))
     after = _wait(
-        call, service, lambda found: found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN), "stop"
+        service, lambda found: found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN), "stop", timeout_s
     )
     _answer(call, {"state": "STOPPED", "exit_code": _code(after)}, f"{call.name} {after.text}")
     return exits.DONE
@@ -101,12 +101,13 @@ def stop(call: Call) -> int:
 
 def restart(call: Call) -> int:
     """Stop it and have it start again, and wait until it is RUNNING."""
-    service = peer(call)
+    service, timeout_s = peer(call), _timeout_s(call, STOP_S)
     before = service.read().status
-    service.ask("restart", ANSWER_S)
+    service.ask("restart", min(timeout_s, ANSWER_S))
 
     def again(found: Reading) -> bool:
-        if found.verdict == reading.ENDED and found.status is not None and found.status.restarts != _restarts(before):
+        ended = found.verdict == reading.ENDED and found.status is not None
+        if found.verdict == reading.DIED or (ended and _restarts(found.status) != _restarts(before)):
             raise FailedError(
                 f"{call.name} did not come back", why=found.text, hint="Its log says more.", code="control.restart"
             )
@@ -117,7 +118,7 @@ def restart(call: Call) -> int:
             and _settled(found)
         )
 
-    after = _wait(call, service, again, "restart")
+    after = _wait(service, again, "restart", timeout_s)
     _answer(call, {"state": "RUNNING"}, f"{call.name} {after.text}")
     return exits.DONE
 
@@ -162,9 +163,8 @@ def _change(call: Call, verb: str) -> int:
     return exits.DONE
 
 
-def _wait(call: Call, service: Peer, is_done: Callable[[Reading], bool], verb: str) -> Reading:
+def _wait(service: Peer, is_done: Callable[[Reading], bool], verb: str, timeout_s: float) -> Reading:
     """Look until *is_done*; the service itself bounds its stopping, so this is only a net."""
-    timeout_s = _timeout_s(call, STOP_S)
     deadline = time.monotonic() + timeout_s
     while True:
         found = service.read()
@@ -172,7 +172,7 @@ def _wait(call: Call, service: Peer, is_done: Callable[[Reading], bool], verb: s
             return found
         if time.monotonic() > deadline:
             raise TemporaryError(
-                f"{call.name} did not {verb} within {timeout_s:g} s",
+                f"{service.name} did not {verb} within {timeout_s:g} s",
                 why=found.text,
                 hint=f"See who is late: {_program()} dump",
                 code="control.too-long",

@@ -61,7 +61,11 @@ def run(call: Call) -> int:
         # Waiting is the successor's: its signals are as they were, so Ctrl-C and kill work.
         time.sleep(before.wait_s)
     from stayon import app
+    from stayon.core import levels
 
+    if "level" in given:
+        # Before anything is made or taken.
+        levels.parse(given["level"], where="--level")
     options = app.Options(
         config=given.get("config", ""),
         settings=tuple(given.get("set", ())),

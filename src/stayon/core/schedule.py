@@ -6,7 +6,6 @@ runs to start, and the next due. Moments of ``Every`` are the monotonic clock's,
 
 from __future__ import annotations
 
-from stayon.core import calendar
 from stayon.core.duration import seconds, text
 from stayon.core.record import Record
 from stayon.core.spec import checked_choice
@@ -143,6 +142,8 @@ class Cron(Record):
         return Due(slot, slot, due.number + 1, until)
 
     def _after(self, moment: float) -> float:
+        from stayon.core import calendar
+
         return calendar.next_after(self.expression, self.zone, moment)
 
 
@@ -171,6 +172,8 @@ def every(interval: str | float, **options: Unpack[Options]) -> Every:
 
 def cron(expression: str, zone: str = "UTC", **options: Unpack[Options]) -> Cron:
     """A validated ``Cron``; the options are those of ``every``. Raises ``UsageError``, also that of ``calendar``."""
+    from stayon.core import calendar
+
     calendar.validate(expression, zone)
     return Cron(expression, zone, **_checked(options))
 

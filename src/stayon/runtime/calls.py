@@ -66,12 +66,13 @@ class Call:
 
 
 class Calls:
-    """Starts calls and reports their ends on the loop's thread. For the loop's thread only."""
+    """Starts calls and reports their ends on the loop's thread, then calls ``on_ended()``. For the loop's thread only."""
 
     def __init__(self, loop: Loop, executor: Executor, room: AsyncRoom) -> None:
         self._loop, self._executor, self._room = loop, executor, room
         self._clock: Clock = loop.clock
         self.under_way: set[Call] = set()
+        self.on_ended: Callable[[], object] = lambda: None
 
     def start(self, name: str, function: Callable[..., Any], *arguments: Any, on_end: OnEnd) -> Call:
         """Call ``function(*arguments)`` elsewhere; ``on_end(call)`` follows on the loop's thread, whatever happened."""
@@ -113,6 +114,7 @@ class Calls:
         if call.timer is not None:
             call.timer.cancel()
         call.on_end(call)
+        self.on_ended()
 
 
 class Sequence:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from stayon.errors import StayonError, TemporaryError, UnavailableError
-from stayon.runtime.control import message
 from stayon.runtime.control_errors import error_from
+from stayon.runtime.control_visit import message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

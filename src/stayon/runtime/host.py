@@ -98,6 +98,7 @@ class Host:
         self.watchdog = Watchdog(
             self.loop, equipment.machine.deadman(equipment.crash_path), spec.hang_timeout_s, self._hung
         )
+        self.calls.on_ended = self.check_all_ended
         self.workers = Workers(self.loop, self.watchdog, equipment)
         self.jobs = Jobs(self)
         self.checks = Checks(self.loop, self.calls, lambda name: self.context(f"check {name}"))
@@ -313,7 +314,6 @@ class Host:
     def _stop_hook_ended(self, call: Any) -> None:
         if call.error is not None:
             self.handle(Occurrence(states.HOOK_FAILED, call.error, call.name))
-        self.check_all_ended()
 
     def _stop_hook_late(self, call: Any) -> None:
         error = TimeoutError(f"it did not return within {self.spec.hook_timeout_s:g} s")
@@ -388,7 +388,7 @@ class Host:
     def context(self, job: str = "", *, stopping: Flag | None = None, beat: Beat | None = None) -> Context:
         """A context for one of the service's functions."""
         log = self.equipment.logs.logger(job=job) if job else self.log
-        return Context(self, log, stopping or self.stopping, job=job, beat=beat)
+        return Context(self, log, self.stopping if stopping is None else stopping, job=job, beat=beat)
 
     def _worker_context(self, name: str) -> Callable[[Beat | None], Context]:
         return lambda beat: self.context(name if name != "run" else "", beat=beat)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stayon.core import overlap, restart, schedule
-from stayon.core.restart import Ended, History, Restart
+from stayon.core import overlap, schedule
 from stayon.core.spec import DEGRADE, FAIL
 from stayon.errors import exit_code_of
 from stayon.runtime.flag import Flag
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+    from stayon.core.restart import History
     from stayon.core.schedule import Due
     from stayon.core.spec import JobSpec
     from stayon.runtime.calls import Call
@@ -38,12 +38,14 @@ class Run:
 class Job:
     """One job with all that is known of it. Read it from any thread; only ``Jobs`` changes it."""
 
-    def __init__(self, spec: JobSpec, function: Callable[..., Any], context: Context) -> None:
-        self.spec, self.function, self.context = spec, function, context
+    def __init__(self, spec: JobSpec, function: Callable[..., Any], host: Host) -> None:
+        self.spec, self.function = spec, function
+        self.stopping = Flag(host.loop.clock)
+        self.context = host.context(spec.name, stopping=self.stopping)
         self.due: Due | None = None
         self.timer: Timer | None = None
         self.retry_timer: Timer | None = None
-        self.history = History()
+        self.history: History | None = None
         self.runs: dict[Call, Run] = {}
         self.waiting = 0
         self.counts = dict.fromkeys(RESULTS, 0)
@@ -59,6 +61,15 @@ class Job:
                 timer.cancel()
         self.timer = self.retry_timer = None
 
+    def stop(self) -> None:
+        """Nothing more becomes due, what waits is forgotten, and what runs is asked to leave."""
+        self.cancel_timers()
+        self.waiting = 0
+        self.stopping.set()
+        for run in self.runs.values():
+            if run.stopping is not None:
+                run.stopping.set()
+
 
 class Jobs:
     """All jobs of a host. For the loop's thread, except for looking a name up."""
@@ -70,8 +81,9 @@ class Jobs:
         self._active = False
         self._on_idle: Callable[[], object] | None = None
         self.on_run: Callable[[Job, str, float], object] = lambda _job, _result, _duration_s: None
+        self.on_ended: Callable[[], object] = lambda: None
         for spec, function in host.declared("job"):
-            self._jobs[spec.name] = Job(spec, function, host.context(spec.name))
+            self._jobs[spec.name] = Job(spec, function, host)
 
     def __contains__(self, name: str) -> bool:
         return name in self._jobs
@@ -106,11 +118,7 @@ class Jobs:
         """Start nothing more, forget what waits, and ask the running ones to leave."""
         self._active, self._on_idle = False, None
         for job in self:
-            job.cancel_timers()
-            job.waiting = 0
-            for run in job.runs.values():
-                if run.stopping is not None:
-                    run.stopping.set()
+            job.stop()
 
     def adopt(self, specs: Iterable[JobSpec]) -> None:
         """Go on by *specs*, which replace those of the same names; a job whose schedule is the same keeps its
@@ -131,7 +139,7 @@ class Jobs:
         """Add a job to a living service; if there is one of that name, the first stays."""
         if spec.name in self._jobs:
             return
-        job = self._jobs[spec.name] = Job(spec, function, self._host.context(spec.name))
+        job = self._jobs[spec.name] = Job(spec, function, self._host)
         self._host.size_pool()
         if self._active:
             self._begin(job)
@@ -141,11 +149,8 @@ class Jobs:
         job = self._jobs.pop(name, None)
         if job is None:
             return
-        job.cancel_timers()
-        job.waiting = 0
-        for call, run in job.runs.items():
-            if run.stopping is not None:
-                run.stopping.set()
+        job.stop()
+        for call in job.runs:
             self._host.equipment.async_room.cancel(call)
         self._host.size_pool()
 
@@ -189,8 +194,9 @@ class Jobs:
             job.context.log.warning("runs missed", event_id=22, missed=turn.missed)
         if turn.runs:
             job.lateness_s = turn.lateness_s
-        for _ in range(turn.runs):
             self._admit(job)
+            # Runs that are made up for come one after the other, whatever is done when two fall together.
+            job.waiting += turn.runs - 1
 
     def _admit(self, job: Job) -> None:
         if job.retry_timer is not None:
@@ -245,18 +251,18 @@ class Jobs:
             job.context.log.info("ended after its timeout", event_id=24, duration_s=round(call.duration_s, 3))
         elif call.error is None:
             self._succeeded(job, call)
-        elif not self._host.stopping or type(call.error).__name__ != "CancelledError":
+        elif not job.stopping or type(call.error).__name__ != "CancelledError":
             self._failed(job, FAILURE, call.error, call.duration_s)
         if self._active and job.waiting and job.spec.name in self._jobs:
             job.waiting -= 1
             self._start(job)
+        self.on_ended()
         self._tell_idle()
-        self._host.check_all_ended()
 
     def _succeeded(self, job: Job, call: Call) -> None:
         job.counts[SUCCESS] += 1
         job.last_success = self._loop.clock.time()
-        job.history = History()
+        job.history = None
         self.on_run(job, SUCCESS, call.duration_s)
         if job.last_error:
             job.last_error = ""
@@ -281,15 +287,17 @@ class Jobs:
 
     def _retry(self, job: Job, error: BaseException, duration_s: float) -> tuple[float | None, str]:
         """In how many seconds to try again, or None and why not."""
-        if job.spec.retry is None or not self._active:
+        if job.spec.retry is None or not self._active or job.stopping:
             return None, ""
+        from stayon.core import restart
+
         now = self._loop.clock.monotonic()
-        ended = Ended(exit_code_of(error), now, now - duration_s)
-        decision = restart.decide(job.spec.retry, job.history, ended, self._host.equipment.chance)
-        if isinstance(decision, Restart):
+        ended = restart.Ended(exit_code_of(error), now, now - duration_s)
+        decision = restart.decide(job.spec.retry, job.history or restart.History(), ended, self._host.equipment.chance)
+        if isinstance(decision, restart.Restart):
             job.history = decision.history
             return decision.in_s, ""
-        job.history = History()
+        job.history = None
         return None, getattr(decision, "why", "")
 
     def _try_again(self, job: Job) -> None:

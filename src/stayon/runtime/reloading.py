@@ -4,19 +4,17 @@ went.
 
 from __future__ import annotations
 
-from stayon.errors import FailedError, TemporaryError
-from stayon.runtime.config.hook_thread import HookThread
 from stayon.runtime.config.pending import Pending
-from stayon.runtime.config.reload import APPLIED, Inputs, Result, Subscriber, Transaction
 from stayon.runtime.config.watch import Watched, watched
+from stayon.runtime.outcome import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stayon.errors import StayonError
     from stayon.ports import DirectoryWatch
     from stayon.runtime.calls import Call
+    from stayon.runtime.config.reload import Result
     from stayon.runtime.config.store import Store
     from stayon.runtime.host import Host
     from stayon.runtime.loop import Timer
@@ -62,9 +60,9 @@ class Reloader:
         if fd >= 0:
             self._loop.forget(fd)
         self._watch.close()
-        asked, self._asked = [*self._asked, *self._answering], []
+        asked, self._asked, self._answering = [*self._asked, *self._answering], [], []
         for answer in asked:
-            answer(Result("refused", self._host.config.generation, error=_stopping()))
+            answer(self._refused("cannot reload", "it is stopping"))
 
     def ask(self, source: str, answer: Callable[[Result], object] | None = None) -> None:
         """Somebody wants a reload. *answer* is called with its result."""
@@ -107,6 +105,10 @@ class Reloader:
         self._host.log.debug("reading the configuration", sources=sources)
         # Quiet by now: the signature belongs to what is about to be read, so a later change will be seen.
         self._look_again()
+        # The transaction's room is entered by those who reload, and costs the others nothing.
+        from stayon.runtime.config.hook_thread import HookThread
+        from stayon.runtime.config.reload import Inputs, Subscriber, Transaction
+
         host, hook_thread = self._host, HookThread(self._loop.clock, self._host.equipment.start_thread)
         subscribers = [Subscriber(getattr(hook, "__name__", "on_reload"), hook) for hook in host.hooks("on_reload")]
         inputs = Inputs(
@@ -130,7 +132,7 @@ class Reloader:
     def _ended(self, call: Call) -> None:
         if call.error is not None:
             self._host.log.failure("the reload failed", call.error)
-            result = Result("refused", self._host.config.generation, error=_unexpected(call.error))
+            result = self._refused("the reload failed", text_of(call.error))
         else:
             result = call.result
         self._pending.finish(self._loop.clock.monotonic())
@@ -143,7 +145,7 @@ class Reloader:
 
     def _tell(self, result: Result) -> None:
         log = self._host.log
-        if result.outcome == APPLIED:
+        if result.outcome == "applied":
             self._host.reloaded_at = self._loop.clock.time()
             self.on_applied()
             log.notice("configuration applied", event_id=30, generation=result.generation, changed=result.changed)
@@ -159,10 +161,9 @@ class Reloader:
             log.warning(warning, event_id=32)
         self.on_result(result)
 
+    def _refused(self, what: str, why: str) -> Result:
+        from stayon.errors import TemporaryError
+        from stayon.runtime.config.reload import REFUSED, Result
 
-def _stopping() -> StayonError:
-    return TemporaryError("cannot reload", why="it is stopping", hint="Start it again.", code="control.refused")
-
-
-def _unexpected(error: BaseException) -> StayonError:
-    return FailedError("the reload failed", why=f"{type(error).__name__}: {error}", code="reload.failed")
+        error = TemporaryError(what, why=why, hint="Look into its log, or start it again.", code="reload.refused")
+        return Result(REFUSED, self._host.config.generation, error=error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from stayon.core.levels import CRITICAL
 
 TYPE_CHECKING = False
@@ -28,5 +30,7 @@ def report_first_failure(host: Host, error: BaseException, origin: str) -> None:
         last_lines=host.equipment.logs.recent()[-LINES:],
         places=places.as_dict(),
         config=host.config.loaded.path,
+        version=host.spec.version,
+        stayon=sys.modules["stayon"].__version__,
         **facts,
     )

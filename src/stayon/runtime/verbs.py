@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.runtime.config.reload import Result
-    from stayon.runtime.control import Reply
+    from stayon.runtime.control_visit import Reply
     from stayon.runtime.host import Host
 
 # Where each verb means to arrive.

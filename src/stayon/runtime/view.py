@@ -6,7 +6,6 @@ from stayon.core import states
 from stayon.runtime.figures import is_ready, overall
 from stayon.runtime.logs.stamps import text_of as stamp
 from stayon.runtime.probe_visit import Answer, Answers
-from stayon.runtime.stacks import all_stacks
 from stayon.runtime.status import Status
 
 TYPE_CHECKING = False
@@ -21,7 +20,7 @@ BEAT_S = 10.0
 
 def status(host: Host, *, process: str, pid: int, probes: str) -> Status:
     """Everything the status page says, now."""
-    ended = host.state == states.STOPPED and host.was_started
+    ended = host.state == states.STOPPED and (host.was_started or host.outcome.error is not None)
     return Status(
         service=host.spec.name,
         instance=host.instance,
@@ -80,6 +79,8 @@ def _answer(host: Host, *, well: bool) -> Answer:
 
 def dump(host: Host) -> dict[str, Any]:
     """Everything one wants to see of a service that behaves oddly: what is under way, all stacks."""
+    from stayon.runtime.stacks import all_stacks
+
     now = host.loop.clock.monotonic()
     calls = (*host.workers.under_way, *host.calls.under_way)
     return {

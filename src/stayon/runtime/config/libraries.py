@@ -15,7 +15,7 @@ from stayon.runtime.config.shapes import (
     origin_of,
     unwrapped,
 )
-from stayon.runtime.config.typed import INVALID
+from stayon.runtime.config.untyped import INVALID
 from stayon.runtime.config.values import MismatchError, Text, is_loaded_type, literal, reader_for
 
 TYPE_CHECKING = False

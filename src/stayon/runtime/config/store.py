@@ -9,16 +9,14 @@ import time
 
 from stayon.core.record import Record
 from stayon.errors import ConfigError, StayonError
-from stayon.runtime.config import host_settings, shapes
+from stayon.runtime.config import host_settings
 from stayon.runtime.config.documents import ChangingError, Document, parse_document, read_document
 from stayon.runtime.config.host_settings import RESERVED, HostSettings, read_host_settings
 from stayon.runtime.config.key_paths import leaves, shown
-from stayon.runtime.config.last_good import LastGood
 from stayon.runtime.config.layers import Outside, layered
-from stayon.runtime.config.locate import line_of, lines_of
 from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Sources, digest_of, displayed
-from stayon.runtime.config.typed import Origins, convert
+from stayon.runtime.config.untyped import Origins, convert_untyped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
     from stayon.ports import Launcher
     from stayon.runtime.config.key_paths import KeyPath
+    from stayon.runtime.config.last_good import LastGood
     from stayon.runtime.config.layers import Layered
     from stayon.runtime.config.problems import Problem
 
@@ -96,7 +95,6 @@ class Store:
     def __init__(self, origin: Origin, environment: Mapping[str, str], launcher: Launcher | None = None) -> None:
         self.origin = origin
         self._environment, self._launcher = environment, launcher
-        self._last_good = LastGood(origin.state_directory) if origin.state_directory else None
         self._restart_patterns: tuple[KeyPath, ...] | None = None
 
     def load(self) -> Loaded:
@@ -108,7 +106,7 @@ class Store:
         try:
             return self.load()
         except ConfigError as error:
-            copy = self._last_good.load(self.origin.path) if self._last_good and self.origin.path else None
+            copy = self._last_good().load(self.origin.path) if self._keeps_copies() else None
             if copy is None:
                 raise
             try:
@@ -126,14 +124,14 @@ class Store:
 
         Blocks. Raises ``UnavailableError`` if it can't be written.
         """
-        if self._last_good is None or not self.origin.path or loaded.from_last_good is not None:
+        if not self._keeps_copies() or loaded.from_last_good is not None:
             return
         if not loaded.host["keep_last_good"]:
-            self._last_good.discard(self.origin.path)
+            self._last_good().discard(self.origin.path)
             return
         document = self.read()
         if document is not None and digest_of(document.text) == loaded.digest:
-            self._last_good.save(document)
+            self._last_good().save(document)
 
     def read(self) -> Document | None:
         """The file, read at a moment when nobody wrote it; None if there is none and none is needed."""
@@ -171,7 +169,7 @@ class Store:
         return Loaded(
             config=config,
             host=host,
-            tree={**shapes.as_tree(config), RESERVED: host.as_tree()},
+            tree={**self._tree_of(config), RESERVED: host.as_tree()},
             origins={**dict.fromkeys(said, f"file {self.origin.path}"), **joined.origins},
             warnings=joined.warnings,
             path=self.origin.path,
@@ -185,7 +183,7 @@ class Store:
         problems: list[Problem] = []
         config, host = None, HostSettings({})
         try:
-            config = convert(user_tree, self.origin.kind, origins)
+            config = self._config(user_tree, origins)
         except InvalidConfigError as error:
             problems += error.problems
         try:
@@ -196,17 +194,43 @@ class Store:
             raise InvalidConfigError(problems)
         return config, host
 
+    def _config(self, tree: dict[str, Any], origins: Origins) -> Any:
+        if self.origin.kind is None:
+            return convert_untyped(tree, origins)
+        from stayon.runtime.config.typed import convert
+
+        return convert(tree, self.origin.kind, origins)
+
+    def _tree_of(self, config: Any) -> Any:
+        if self.origin.kind is None:
+            return config.as_dict() if config is not None else {}
+        return _shapes().as_tree(config)
+
+    def _keeps_copies(self) -> bool:
+        return bool(self.origin.state_directory and self.origin.path)
+
+    def _last_good(self) -> LastGood:
+        from stayon.runtime.config.last_good import LastGood
+
+        return LastGood(self.origin.state_directory)
+
     def _settable(self, tree: dict[str, Any]) -> list[tuple[str, ...]]:
-        kind = self.origin.kind
-        users = leaves(tree) if kind is None else shapes.settable_paths(kind)
+        users = leaves(tree) if self.origin.kind is None else _shapes().settable_paths(self.origin.kind)
         return [*(path for path in users if path[0] != RESERVED), *host_settings.settable_paths(self.origin.jobs)]
 
     def restart_patterns(self) -> tuple[KeyPath, ...]:
         """The patterns of the keys whose change a running service can't take."""
         if self._restart_patterns is None:
-            users = shapes.restart_patterns(self.origin.kind) if self.origin.kind is not None else ()
+            users = () if self.origin.kind is None else _shapes().restart_patterns(self.origin.kind)
             self._restart_patterns = (*users, *host_settings.restart_patterns())
         return self._restart_patterns
+
+
+def _shapes() -> Any:
+    """The room that knows types; a service without one never enters it."""
+    from stayon.runtime.config import shapes
+
+    return shapes
 
 
 class _Places:
@@ -224,6 +248,8 @@ class _Places:
                 return self._joined.origins[path[:length]]
         if self._document is None:
             return ""
+        from stayon.runtime.config.locate import line_of, lines_of
+
         if self._lines is None:
             self._lines = lines_of(self._document)
         line = line_of(self._lines, path)

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from stayon.core.record import Record
-from stayon.errors import StayonError, UsageError
+from stayon.errors import UsageError
 from stayon.runtime.config.key_paths import shown
 from stayon.runtime.config.problems import (
-    INVALID_VALUE,
     MISSING_KEY,
-    SECRET_UNAVAILABLE,
     UNKNOWN_KEY,
     WRONG_TYPE,
     InvalidConfigError,
-    Problem,
-    masked,
 )
-from stayon.runtime.config.secrets import Secret, looks_secret, reference_in
-from stayon.runtime.config.settings import Settings
+from stayon.runtime.config.secrets import Secret
 from stayon.runtime.config.shapes import (
     MSGSPEC,
     PYDANTIC,
@@ -29,13 +23,12 @@ from stayon.runtime.config.shapes import (
     origin_of,
     unwrapped,
 )
+from stayon.runtime.config.untyped import INVALID, Conversion
 from stayon.runtime.config.values import (
     MismatchError,
     Text,
     choice_reader,
     is_loaded_type,
-    kind_of,
-    literal,
     reader_for,
 )
 
@@ -45,75 +38,34 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.runtime.config.key_paths import KeyPath
-    from stayon.runtime.config.secrets import Sources
+    from stayon.runtime.config.untyped import Origins
 
-
-class _Invalid:
-    """Stands where a value would be, had it been valid."""
-
-
-INVALID = _Invalid()
 
 _COLLECTIONS = (list, tuple, set, frozenset)
 
 
-class Origins(Record):
-    """Where values came from, for messages: ``place_of(path)`` gives ``FILE:LINE`` or ``environment NAME``."""
-
-    place_of: Callable[[KeyPath], str]
-    sources: Sources
-
-
 def convert(tree: dict[str, Any], kind: Any, origins: Origins) -> Any:
-    """*tree* as an object of *kind* (``Settings`` if that is None). Raises ``InvalidConfigError`` with every problem.
+    """*tree* as an object of *kind*: a dataclass, a ``Record``, a msgspec ``Struct`` or a pydantic model.
 
-    *kind* is a dataclass, a ``Record``, a msgspec ``Struct`` or a pydantic model. No message shows a value.
-    Raises ``UsageError`` for a type that a configuration cannot have.
+    No message shows a value. Raises ``InvalidConfigError`` with every problem, ``UsageError`` for a type that a
+    configuration cannot have.
     """
     converter = Converter(origins)
-    result = Settings(converter.untyped(tree, ())) if kind is None else converter.value(tree, kind, ())
+    result = converter.value(tree, kind, ())
     if converter.problems:
         raise InvalidConfigError(converter.finished_problems())
     return result
 
 
-class Converter:
-    """One conversion: collects ``problems`` instead of raising them, and the ``secrets`` that messages must not
-    show.
-    """
-
-    def __init__(self, origins: Origins) -> None:
-        self._origins = origins
-        self.problems: list[Problem] = []
-        self.secrets: list[str] = []
-
-    def finished_problems(self) -> list[Problem]:
-        """The problems with their places, and without a word of any secret."""
-        return [
-            problem.replace(what=masked(problem.what, self.secrets), where=self._origins.place_of(problem.path))
-            for problem in self.problems
-        ]
-
-    def report(self, path: KeyPath, what: str, hint: str = "", code: str = INVALID_VALUE) -> Any:
-        """Note a problem; gives ``INVALID``."""
-        self.problems.append(Problem(path, what, hint, code))
-        return INVALID
-
-    def note_secret(self, value: object, path: KeyPath) -> None:
-        """Remember a text under a key that sounds secret, whatever type it has: no message may show it."""
-        if isinstance(value, str) and path and looks_secret(path[-1]):
-            self.secrets.append(str(value))
-
-    def mismatch(self, path: KeyPath, expected: str, value: object, hint: str = "") -> Any:
-        """Note that *value* is not what was expected, without showing it."""
-        return self.report(path, f"expected {expected}, found {kind_of(value)}", hint, WRONG_TYPE)
+class Converter(Conversion):
+    """A conversion by type."""
 
     def value(self, value: Any, kind: Any, path: KeyPath) -> Any:
         """*value* as *kind*, or ``INVALID`` with at least one problem noted."""
         kind, _ = unwrapped(kind)
         self.note_secret(value, path)
         if is_anything(kind):
-            return self._free(value)
+            return self.free(value)
         if is_union(kind):
             return self._union(value, kind.__args__, path)
         if family_of(kind):
@@ -130,36 +82,6 @@ class Converter:
             return read(value)
         except MismatchError as error:
             return self.mismatch(path, error.expected, value, error.hint)
-
-    def _free(self, value: Any) -> Any:
-        return literal(value) if isinstance(value, Text) else value
-
-    def untyped(self, value: Any, path: KeyPath) -> Any:
-        """*value* where no type is given: text from outside by its looks, references to secrets resolved."""
-        secret = bool(path) and looks_secret(path[-1])
-        if secret and isinstance(value, Text):
-            return str(value)
-        if secret and reference_in(value):
-            return self.secret(value, path)
-        if isinstance(value, dict):
-            return {key: self.untyped(inner, (*path, key)) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self.untyped(inner, (*path, index)) for index, inner in enumerate(value)]
-        return self._free(value)
-
-    def secret(self, value: Any, path: KeyPath) -> Any:
-        """A ``Secret`` of plain text, of ``{ env = "NAME" }`` or of ``{ file = "/run/secrets/name" }``."""
-        reference = reference_in(value)
-        if reference is not None:
-            try:
-                value = self._origins.sources.read(*reference)
-            except StayonError as error:
-                what = f"{error.where}: {error.what}" if error.where else error.what
-                return self.report(path, f"its secret is not there: {what}", error.hint, SECRET_UNAVAILABLE)
-        if not isinstance(value, str):
-            return self.mismatch(path, "a secret", value, 'Write it as text, { env = "NAME" } or { file = "/path" }.')
-        self.secrets.append(str(value))
-        return Secret(str(value))
 
     def _union(self, value: Any, kinds: tuple[Any, ...], path: KeyPath) -> Any:
         """The first alternative that fits. Text from outside is tried as ``str`` last, since that would always fit."""

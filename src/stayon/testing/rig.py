@@ -1,0 +1,228 @@
+"""The wiring of a simulated service: the runtime that ``app`` wires to this computer, wired to one that is not there."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from stayon.app import CONFIG_ENDINGS
+from stayon.core import states
+from stayon.core.levels import CRITICAL, parse
+from stayon.core.record import Record
+from stayon.errors import HangError, UsageError
+from stayon.platforms.places import HOME_VARIABLE
+from stayon.ports import Report
+from stayon.runtime import figures, report
+from stayon.runtime.config.live import LiveConfig
+from stayon.runtime.config.store import Origin, Store
+from stayon.runtime.effective import effective_spec, host_defaults
+from stayon.runtime.host import Equipment, Host
+from stayon.runtime.logs.capture import Capture
+from stayon.runtime.logs.pipeline import Pipeline
+from stayon.runtime.loop import Loop
+from stayon.runtime.metrics import Metrics
+from stayon.runtime.reloading import Reloader
+from stayon.runtime.rooms import AsyncRoom
+from stayon.runtime.verbs import Verbs
+from stayon.testing.crew import Crew
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from stayon.core.spec import ServiceSpec
+    from stayon.ports import Machine, Places
+    from stayon.runtime.logs.entry import Sink
+    from stayon.runtime.service import Service
+    from stayon.runtime.watchdog import Beat
+    from stayon.testing.faults import Faults
+    from stayon.testing.machine import FakeMachine
+
+    Config = Mapping[str, Any] | str | Path | None
+
+# No wall clock is looked at again and again for having been set: the simulation tells when it sets it.
+NEVER_S = 1e12
+
+
+class Setting(Record):
+    """What a service is simulated with; ``simulate`` says what each means."""
+
+    config: Config
+    folder: Path | None
+    environment: Mapping[str, str]
+    seed: int
+    faults: Faults | None
+
+
+class Rig:
+    """One service, wired and not yet started. ``fault`` is the first error of the host itself, for the test to see."""
+
+    def __init__(self, service: Service, setting: Setting, machine: FakeMachine, sink: Sink) -> None:
+        self.fault: BaseException | None = None
+        self._clock = machine.clock
+        self._ports = machine.ports() if setting.faults is None else setting.faults.machine(machine.ports())
+        self._declared = service.spec()
+        self.crew = Crew(machine.clock)
+        places = _made(self._ports, self._declared.name, setting.folder or machine.folder)
+        self._config_path = _config_path(places, self._declared.name, setting.config)
+        if not isinstance(setting.config, (Path, type(None))):
+            self.write_config(setting.config)
+        self.logs = Pipeline(self._declared.name, now=machine.clock.time)
+        self.logs.use([sink])
+        self._capture = Capture(self.logs)
+        store = _store(service, self._declared, self._config_path, places, setting.environment)
+        self._live = LiveConfig(store.load_at_start())
+        self.logs.set_level(parse(self._live.loaded.host["log.level"]))
+        self.host = Host(service, self._effective(), self._equipment(places, setting.seed))
+        reloader = Reloader(self.host, store, self._ports.directory_watch())
+        self.verbs = Verbs(self.host, reloader.ask)
+        self._connect(reloader)
+
+    def lead(self, on_end: Callable[[BaseException | None], object]) -> None:
+        """Let the host's loop run; *on_end* when it has ended, on its thread."""
+
+        def ended(error: BaseException | None) -> None:
+            self.host.equipment.async_room.close()
+            on_end(error)
+
+        self.crew.lead(self.host.loop, ended)
+
+    def write_config(self, config: Config) -> None:
+        """Replace the configuration file, in one step: by a mapping where it is JSON, by text, or by a file's text."""
+        path = self._config_path
+        if isinstance(config, Path):
+            config = config.read_text("utf-8")
+        if config is not None and not isinstance(config, str):
+            if path.suffix != ".json":
+                raise UsageError(
+                    "a mapping can't be written there",
+                    where=str(path),
+                    hint="Give the file's text.",
+                    code="testing.config",
+                )
+            config = json.dumps(config, indent=1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"{path.name}.new")
+        new.write_text(config or "", "utf-8")
+        new.replace(path)
+
+    def _effective(self) -> ServiceSpec:
+        """Without the watchdog of the host's loop: it would be fed three million times a year, and can't fail here."""
+        return effective_spec(self._declared, self._live.loaded.host).replace(hang_timeout_s=None)
+
+    def _equipment(self, places: Places, seed: int) -> Equipment:
+        clock, ports = self._clock, self._ports
+
+        def new_event_loop() -> asyncio.AbstractEventLoop:
+            from stayon.testing.event_loop import VirtualEventLoop
+
+            return VirtualEventLoop(clock)
+
+        return Equipment(
+            machine=ports.replace(clock=self.crew.host_clock),
+            loop=Loop(self.crew.host_clock, ports.poller(), self._failed),
+            executor=self.crew,
+            seat=_Seats(self.crew),
+            async_room=AsyncRoom(
+                lambda run: self.crew.start_thread(run, "async"),
+                lambda context: self._capture.asyncio_handler(None, context),  # type: ignore[arg-type]  # it looks only at the context
+                new_event_loop,
+            ),
+            logs=self.logs,
+            metrics=Metrics(lambda error: self.logs.logger().failure("a metrics collector failed", error)),
+            config=self._live,
+            places=places,
+            chance=random.Random(seed).random,
+            start_thread=self.crew.start_thread,
+            look_again_s=NEVER_S,
+        )
+
+    def _connect(self, reloader: Reloader) -> None:
+        host = self.host
+        reloader.on_applied = self._apply_settings
+        host.on_reload = reloader.ask
+        host.on_stopping = reloader.close
+        host.on_hang = self._hung
+        host.on_first_failure = lambda error, origin: report.report_first_failure(host, error, origin)
+        host.on_change = self._tell
+        figures.register(host)
+
+    def _tell(self, host: Host) -> None:
+        ended = host.state == states.STOPPED
+        self._ports.starter.report(
+            Report(
+                host.state,
+                host.status_text,
+                wait_hint_s=host.limit_s(host.state) or 0.0,
+                exit_code=host.outcome.exit_code if ended else 0,
+                why=host.outcome.why if ended else "",
+            )
+        )
+
+    def _apply_settings(self) -> None:
+        self.logs.set_level(parse(self._live.loaded.host["log.level"]))
+        self.host.adopt(self._effective())
+
+    def _failed(self, error: BaseException) -> None:
+        """A callback on the loop raised. As in ``app``, that ends the service; here the test gets it, too."""
+        self.fault = self.fault or error
+        host = self.host
+        host.log.failure("the host failed", error, level=CRITICAL)
+        if host.stopping:
+            host.forced = True
+            host.loop.end()
+        host.fail(error, "the host")
+
+    def _hung(self, beat: Beat) -> None:
+        host = self.host
+        error = HangError(f"{beat.name} gave no heartbeat for {beat.timeout_s:g} s", code="hang")
+        host.outcome.fail(error, beat.name)
+        host.forced = True
+        report.report_first_failure(host, error, beat.name)
+        host.state = states.STOPPED
+        host.on_change(host)
+        host.loop.end()
+
+
+class _Seats:
+    """What would run on the main thread runs on one of its own."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._crew = crew
+
+    def give(self, function: Callable[[], object]) -> None:
+        self._crew.start_thread(function, "main")
+
+
+def _made(ports: Machine, name: str, folder: Path) -> Places:
+    places = ports.places(name, {HOME_VARIABLE: str(folder.absolute())})
+    for directory in (places.state, places.run, places.logs):
+        ports.make_directory(directory, 0o750)
+    return places
+
+
+def _config_path(places: Places, name: str, config: Config) -> Path:
+    if isinstance(config, Path):
+        return config.absolute()
+    stem = Path(places.config) / name
+    if config is None:
+        found = [stem.with_name(name + ending) for ending in CONFIG_ENDINGS if stem.with_name(name + ending).exists()]
+        return found[0] if found else stem.with_name(f"{name}.json")
+    return stem.with_name(f"{name}.toml" if isinstance(config, str) else f"{name}.json")
+
+
+def _store(service: Service, spec: ServiceSpec, path: Path, places: Places, environment: Mapping[str, str]) -> Store:
+    return Store(
+        Origin(
+            service_name=spec.name,
+            path=str(path),
+            kind=service.options.get("config"),
+            defaults=host_defaults(spec),
+            jobs=tuple(job.name for job in spec.jobs),
+            state_directory=places.state,
+        ),
+        environment,
+    )

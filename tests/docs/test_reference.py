@@ -1,0 +1,146 @@
+"""The reference is what the source says: generated parts are the same, and written tables have every code and number."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from stayon import errors
+from stayon.cli import ask
+from stayon.core import health, overlap, schedule
+from stayon.runtime import metrics, status_reading, view
+from stayon.runtime.config import documents, pending, problems
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+SOURCE = ROOT / "src" / "stayon"
+
+REWRITE = "python3 docs/generate.py"
+ROW = re.compile(r"^\| `([a-z0-9.-]+)` \| ([0-9, ]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
+EVENT = re.compile(r"^\| ([0-9]+) \| ([A-Z, ]+) \|", re.MULTILINE)
+
+
+def _generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generator = _generator()
+
+
+def _text(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", generator.pages(), ids=lambda page: page.name)
+def test_generated_parts_are_what_the_source_says(page: Path) -> None:
+    """States, exit codes, commands, settings, metrics, places and the API stand in the pages as the source has them."""
+    text = page.read_text("utf-8")
+
+    assert text == generator.generated(text), f"{page.relative_to(ROOT)} is out of date; run: {REWRITE}"
+
+
+def test_every_generated_part_is_on_a_page() -> None:
+    """What the generator can make is shown somewhere, and no page asks for what it can't make."""
+    shown = [found[2] for page in generator.pages() for found in generator.BLOCK.finditer(page.read_text("utf-8"))]
+
+    assert sorted(set(shown)) == sorted(generator.BLOCKS)
+
+
+def _given_codes(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """What makes an error, and what it gives as its code."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from ((ast.unparse(node.func), each.value) for each in node.keywords if each.arg == "code")
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+            assigned = [each for each in node.body if isinstance(each, ast.Assign)]
+            yield from ((node.name, each.value) for each in assigned if ast.unparse(each.targets[0]) == "code")
+
+
+def _exit_code_of(maker: str) -> int:
+    """The exit code of the errors that *maker* makes; what is no class of ours tells of a bad configuration."""
+    kind = getattr(errors, maker.rpartition(".")[2], None)
+    known = isinstance(kind, type) and issubclass(kind, errors.StayonError)
+    return kind.exit_code if known else errors.ConfigError.exit_code
+
+
+def exit_codes_by_error() -> dict[str, set[int]]:
+    """Every code of an error that the source can make, with the exit codes it may come with."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for path in SOURCE.rglob("*.py"):
+        for maker, given in _given_codes(ast.parse(path.read_text("utf-8"))):
+            for value in (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,):
+                if isinstance(value, ast.Constant) and value.value:
+                    found[value.value].add(_exit_code_of(maker))
+    for value in vars(problems).values():  # those that are given by name
+        if isinstance(value, str) and value.startswith("config."):
+            found[value].add(errors.ConfigError.exit_code)
+    return found
+
+
+def test_every_error_is_in_the_reference_with_its_exit_code() -> None:
+    """Each code stands in the table once, with a meaning, what to do, and the exit code that its class has."""
+    documented = ROW.findall(_text("reference/errors.md"))
+    in_source = exit_codes_by_error()
+
+    assert {code for code, _exits in documented} == set(in_source)
+    assert len(documented) == len(in_source)
+    assert {code: {int(each) for each in exits.split(",")} for code, exits in documented} == in_source
+
+
+def test_every_numbered_event_is_in_the_reference() -> None:
+    """Each ``event_id`` of a log call stands in the table of the log format, once."""
+    used = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                values = [each.value for each in node.keywords if each.arg == "event_id"]
+                used |= {value.value for value in values if isinstance(value, ast.Constant) and value.value}
+    documented = [int(number) for number, _level in EVENT.findall(_text("reference/log-format.md"))]
+
+    assert documented == sorted(used)
+
+
+def test_the_verdicts_of_status_are_all_there() -> None:
+    """The table of ``status`` has every verdict, and the exit codes of the code."""
+    rows = re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([0-9]+) \|$", _text("reference/behaviour.md"), re.MULTILINE)
+    names = ("NEVER_RUN", "STARTING", "RUNNING", "NOT_RESPONDING", "ENDED", "DIED")
+
+    assert {verdict for verdict, _code in rows} == {getattr(status_reading, name) for name in names}
+    assert {code for _verdict, code in rows} == {"0", str(ask.NOT_RUNNING), str(errors.FailedError.exit_code)}
+
+
+def test_the_table_of_health_is_the_one_that_decides() -> None:
+    """What the page says of checks and jobs together is what ``core.health`` says."""
+    page = _text("reference/behaviour.md")
+
+    for (worst, degraded), whole in health.OVERALL.items():
+        jobs = "yes" if degraded else "no"
+        row = re.search(rf"^\| {worst}[^|]* \| ({jobs}|no matter) \| `{whole}` \|$", page, re.MULTILINE)
+        assert row, f"{worst}, degraded {jobs}: {whole}"
+
+
+def test_numbers_in_the_prose_are_those_of_the_source() -> None:
+    """Limits that the pages name are the constants that hold them."""
+    page = _text("reference/behaviour.md")
+
+    assert f"{pending.QUIET_S * 1000:.0f} ms have passed" in page
+    assert f"for {pending.LONGEST_WAIT_S * 1000:.0f} ms at most" in page
+    assert f"up to {overlap.QUEUE_LIMIT} of them" in page
+    assert f"more than {schedule.GRACE_S:.0f} s ago" in page
+    assert f"at most {schedule.CATCH_UP_LIMIT:,}" in page
+    assert f"every {view.BEAT_S:.0f} s, and" in page
+    assert f"nothing for {3 * view.BEAT_S + 1:.0f} s" in page
+    assert f"more than {documents.SIZE_LIMIT // 1024**2} MiB" in _text("reference/errors.md")
+    assert f"at most {metrics.SERIES_LIMIT:,} sets" in _text("how-to/health-and-metrics.md")
