@@ -7,10 +7,10 @@ import threading
 
 from stayon import exits, platforms
 from stayon.core import states
+from stayon.core.events import Report, Request
 from stayon.core.levels import CRITICAL
 from stayon.core.record import Record
 from stayon.errors import ConfigError, HangError, StayonError, TemporaryError
-from stayon.ports import Report, Request
 from stayon.runtime import figures, view
 from stayon.runtime.calls import is_async
 from stayon.runtime.config.live import LiveConfig
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.core.spec import ServiceSpec
-    from stayon.ports import FileLock, Machine, Places
+    from stayon.machine import Machine, Places
+    from stayon.ports import FileLock
     from stayon.runtime.config.store import Loaded
     from stayon.runtime.control_visit import Reply
     from stayon.runtime.logs.logger import Logger
@@ -216,8 +217,6 @@ class _Run:
         return loaded
 
     def _equipment(self) -> Equipment:
-        import _random
-
         async_on_main = not any(one.kind == "run" and not is_async(one.function) for one in self._service.declarations)
         return Equipment(
             machine=self._machine,
@@ -229,7 +228,7 @@ class _Run:
             metrics=self._metrics,
             config=self._config,
             places=self._paths.places,
-            chance=_random.Random().random,
+            chance=_chance,
             crash_path=self._paths.crash,
             instance=self._options.instance,
             arguments=self._options.arguments,
@@ -422,6 +421,11 @@ def _answer(host: Host, reloader: Reloader, verb: str, args: dict[str, Any], rep
     from stayon.runtime.verbs import Verbs
 
     Verbs(host, reloader.ask).answer(verb, args, reply)
+
+
+def _chance() -> float:
+    """An even random number in [0, 1), for jitter. (The ``random`` module costs 1 MB.)"""
+    return int.from_bytes(os.urandom(6), "big") / (1 << 48)
 
 
 def _on_a_thread(function: Callable[[], None]) -> None:

@@ -6,17 +6,12 @@ Every port has a contract suite in ``tests/contract``, run on the fake of ``stay
 
 from __future__ import annotations
 
-from stayon.core.record import Record
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, Protocol
+    from collections.abc import Mapping, Sequence
+    from typing import Protocol
 else:
     Protocol = object
-
-READABLE = 1
-WRITABLE = 4
 
 
 class Gate(Protocol):
@@ -67,26 +62,6 @@ class Poller(Protocol):
     def wake(self) -> None:
         """Make a ``wait`` (now or the next) return. From any thread, and from a signal handler."""
         ...
-
-
-class Report(Record):
-    """What the host tells whoever started it."""
-
-    state: str
-    status: str = ""
-    checkpoint: int = 0
-    wait_hint_s: float = 0.0
-    exit_code: int = 0
-    why: str = ""
-
-
-class Request(Record):
-    """Something asked for from outside: *event* is one of ``core.states.REQUESTS``, or ``"dump"``, ``"suspend"``."""
-
-    event: str
-    source: str = ""
-    detail: str = ""
-    exit_code: int = 0
 
 
 class Starter(Protocol):
@@ -213,32 +188,3 @@ class Launcher(Protocol):
         prints.
         """
         ...
-
-
-class Places(Record):
-    """Where a service's things are (docs/reference/places.md). All absolute; none is made by asking."""
-
-    config: str
-    logs: str
-    state: str
-    run: str
-
-
-class Machine(Record):
-    """All ports of one computer, chosen once. Callables make a new adapter each time."""
-
-    clock: Clock
-    starter: Starter
-    poller: Callable[[], Poller]
-    directory_watch: Callable[[], DirectoryWatch]
-    deadman: Callable[[str], Deadman]
-    file_lock: Callable[[str], FileLock]
-    control_door: ControlDoor
-    launcher: Launcher
-    places: Callable[[str, Mapping[str, str]], Places]
-    make_directory: Callable[[str, int], None]
-    process_identity: Callable[[int], str]
-    process_figures: Callable[[], Mapping[str, float]]
-    prepare: Callable[[], None]
-    suspend: Callable[[], None]
-    facts: Callable[[], Mapping[str, Any]]

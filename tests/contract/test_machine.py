@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from stayon.core.events import READABLE
 from stayon.errors import UnavailableError
+from stayon.machine import Machine
 from stayon.platforms import current
 from stayon.platforms.inotify import InotifyWatch
 from stayon.platforms.places import Account, places_of
 from stayon.platforms.poller import EpollPoller
 from stayon.platforms.slow_poll import SlowPollWatch
-from stayon.ports import READABLE, Machine
 from stayon.testing.machine import FakeMachine
 
 

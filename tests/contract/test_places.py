@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stayon.errors import NotPermittedError, UnavailableError, UsageError
+from stayon.machine import Places
 from stayon.platforms.places import Account, make_directory, places_of
-from stayon.ports import Places
 
 ROOT = Account("linux", is_root=True, home="/root")
 USER = Account("linux", is_root=False, home="/home/ann")

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
+from stayon.core.events import READABLE, WRITABLE
 from stayon.platforms.poller import EpollPoller, PollPoller
-from stayon.ports import READABLE, WRITABLE
 from stayon.testing.clock import ManualClock
 from stayon.testing.poller import FakePoller
 

@@ -20,8 +20,6 @@ def test_the_figures_are_right() -> None:
     figures = ProcessFigures()()
     assert figures["cpu_s"] == pytest.approx(time.process_time(), abs=0.1)
     assert figures["max_files"] == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    assert figures["voluntary_switches"] >= 0
-    assert figures["involuntary_switches"] >= 0
 
 
 @pytest.mark.linux
@@ -89,7 +87,7 @@ def test_without_proc_there_are_fewer_figures(monkeypatch) -> None:
         raise FileNotFoundError
 
     monkeypatch.setattr(process, "_stat_fields", missing)
-    assert set(ProcessFigures()()) == {"cpu_s", "max_files", "voluntary_switches", "involuntary_switches"}
+    assert set(ProcessFigures()()) == {"cpu_s", "max_files"}
 
 
 def test_the_facts_say_who_and_where() -> None:

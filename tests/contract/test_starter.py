@@ -12,13 +12,13 @@ import time
 import pytest
 
 from stayon import exits
+from stayon.core.events import Report, Request
 from stayon.errors import UsageError
 from stayon.platforms.console import SAME_PRESS_S, Console
-from stayon.ports import Report, Request
 from stayon.testing.clock import ManualClock
 from stayon.testing.starter import FakeStarter
 
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGPIPE)
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGTSTP, signal.SIGPIPE)
 
 # What a child does that is to tell which requests it got.
 LISTENER = """
@@ -118,6 +118,7 @@ def test_the_fake_notes_what_it_is_told() -> None:
         (signal.SIGTERM, Request("stop", "SIGTERM", "", exits.TERMINATED)),
         (signal.SIGUSR1, Request("reload", "SIGUSR1")),
         (signal.SIGQUIT, Request("dump", "SIGQUIT")),
+        (signal.SIGTSTP, Request("suspend", "SIGTSTP")),
     ],
 )
 def test_each_signal_asks_for_its_own(console: Console, signum: int, wanted: Request) -> None:
@@ -269,12 +270,6 @@ def test_only_the_main_thread_can_attach(open_files) -> None:
     thread.join(5)
     assert [error.code for error in outcome] == ["console.not-main-thread"]
     assert open_files() == count
-
-
-def test_ctrl_z_is_left_alone(console: Console) -> None:
-    """SIGTSTP stops the process and SIGCONT continues it, as the shell wants it."""
-    assert signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGCONT) == signal.SIG_DFL
 
 
 def test_sigusr2_prints_all_stacks_though_the_gil_is_held(run_python) -> None:

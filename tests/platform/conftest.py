@@ -56,7 +56,9 @@ def wait_until(is_so: Callable[[], Any], what: str = "it", limit_s: float = PATI
         found = is_so()
         if found:
             return found
-        assert time.monotonic() < deadline, f"{what if isinstance(what, str) else what()} did not happen within {limit_s:g} s"
+        assert time.monotonic() < deadline, (
+            f"{what if isinstance(what, str) else what()} did not happen within {limit_s:g} s"
+        )
         time.sleep(LOOK_S)
 
 
@@ -76,7 +78,10 @@ class Started:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, errors="backslashreplace", start_new_session=True, **options,
         )  # fmt: skip
-        self._readers = [threading.Thread(target=self._read, daemon=True), threading.Thread(target=self._read_out, daemon=True)]
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=self._read_out, daemon=True),
+        ]
         self.out = ""
         for reader in self._readers:
             reader.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,7 +87,17 @@ def test_an_exception_ends_the_service_with_one_report(program: Program, place: 
     assert fields["python"] == sys.version.split()[0]
     assert fields["places"]["state"] == str(program.place("state"))
     assert fields["program"] == str(program.file)
-    assert {"host", "system", "kernel", "executable", "directory", "config", "up_s", "stayon", "version"} <= fields.keys()
+    assert {
+        "host",
+        "system",
+        "kernel",
+        "executable",
+        "directory",
+        "config",
+        "up_s",
+        "stayon",
+        "version",
+    } <= fields.keys()
     assert started.records("stopped")[0]["fields"] == {"exit_code": 70, "why": f"{origin}: ValueError: boom"}
     assert [record["message"] for record in program.stored_log()] == messages
     assert "ValueError: boom" in program.verb("status").out
@@ -146,10 +157,12 @@ def test_a_failure_while_stopping_is_a_failure(program: Program) -> None:
             pass
         """)
     assert started.stop() == 70
-    assert "on_stop slow: TimeoutError: it did not return within 0.2 s" in started.records("stopped")[0]["fields"]["why"]
+    assert (
+        "on_stop slow: TimeoutError: it did not return within 0.2 s" in started.records("stopped")[0]["fields"]["why"]
+    )
 
 
-def test_a_job_that_fails_does_not_end_the_service(program: Program) -> None:
+def test_a_job_that_fails_does_not_end_the_service(program: Program, until: Callable[..., object]) -> None:
     """By default the failure is logged with its stack and counted, and the job is called again."""
     started = program.run("""
         service = Service("s")
@@ -165,8 +178,11 @@ def test_a_job_that_fails_does_not_end_the_service(program: Program) -> None:
     failed = started.wait_log("job failed", 4)
     assert {record["job"] for record in started.records("job failed")} == {"work", "leave"}
     assert failed["exception"]["stack"].count("Traceback") == 1
-    status = program.verb("status", "--json").json
-    assert {job["last_error"] for job in status["jobs"]} == {"ValueError: boom", "SystemExit: 3"}
+    last_errors = {"ValueError: boom", "SystemExit: 3"}
+    until(
+        lambda: {job.get("last_error") for job in program.verb("status", "--json").json["jobs"]} == last_errors,
+        "the failures on the status page",
+    )
     assert started.stop() == 0
 
 
@@ -208,7 +224,11 @@ def test_what_goes_past_the_log_arrives_all_the_same(program: Program) -> None:
     assert "in a task of mine" in told
     assert "in a finalizer of mine" in told
     warning = started.records("this is old")[0]
-    assert (warning["level"], warning["logger"], warning["fields"]["category"]) == ("WARNING", "py.warnings", "UserWarning")
+    assert (warning["level"], warning["logger"], warning["fields"]["category"]) == (
+        "WARNING",
+        "py.warnings",
+        "UserWarning",
+    )
     record = started.records("record of a library")[0]
     assert (record["level"], record["logger"], record["fields"]) == ("WARNING", "lib", {"size": 3})
     assert not started.records("not at this level")
@@ -288,7 +308,11 @@ def test_no_socket_where_something_else_lies(program: Program) -> None:
 
 def test_the_import_of_the_users_file_fails(program: Program) -> None:
     """One line with the file, the line and the exception: 70; the directories of the service are not made."""
-    for name, text, line in (("broken", "import nothere\n", 1), ("wrong", "x = 1\nif x\n", 2), ("zero", "\n\n1 / 0\n", 3)):
+    for name, text, line in (
+        ("broken", "import nothere\n", 1),
+        ("wrong", "x = 1\nif x\n", 2),
+        ("zero", "\n\n1 / 0\n", 3),
+    ):
         file = program.folder / f"{name}.py"
         file.write_text(text)
         answer = program.stayon("run", file.name)

@@ -275,7 +275,7 @@ def test_it_watches_on_without_its_history(monitor, website, until) -> None:
 
 
 def test_alerts_reach_a_webhook_once_and_tell_the_recovery(monitor, website, program, until) -> None:
-    """Down is told once, with a secret that no log shows; so is the recovery; what flaps within the window is counted."""
+    """Down is told once, with a secret that no log shows, and so is the recovery; what flaps after that is not."""
     site, hook = website(), website()
     program.environment["HOOK_TOKEN"] = "s3cret-t0ken"
     alerts = f'[alerts]\nwebhook = "{hook.url}"\ntoken = {{ env = "HOOK_TOKEN" }}\nat_most_every = "1h"\n'
@@ -293,7 +293,11 @@ def test_alerts_reach_a_webhook_once_and_tell_the_recovery(monitor, website, pro
 
     assert [(alert["state"], alert["before"]) for alert in hook.posted] == [("down", "up"), ("up", "down")]
     assert hook.posted[0]["text"] == "site is down: status 500, not 200 to 299"
-    assert (hook.posted[0]["endpoint"], hook.posted[0]["url"], hook.posted[0]["service"]) == ("site", site.url, "monitor")
+    assert (hook.posted[0]["endpoint"], hook.posted[0]["url"], hook.posted[0]["service"]) == (
+        "site",
+        site.url,
+        "monitor",
+    )
     assert set(hook.tokens) == {"Bearer s3cret-t0ken"}
     assert "s3cret-t0ken" not in run.err + monitor.verb("status", "--json").out
     assert run.stop() == 0
@@ -314,6 +318,18 @@ def test_an_alert_that_does_not_arrive_is_tried_again_and_never_blocks(monitor, 
 
     assert len(run.records("alert sent")) == 1
     assert run.stop() == 0
+
+
+def test_stopping_waits_for_the_alert_under_way(monitor, website, short_tmp, until) -> None:
+    """Half an alert is none: the command may finish within its timeout, and then it is over."""
+    site, begun, done = website(), short_tmp / "begun", short_tmp / "done"
+    site.status = 500
+    code = f"import time; open({str(begun)!r}, 'w'); time.sleep(0.5); open({str(done)!r}, 'w')"
+    run = monitor.run(endpoint("site", site.url) + f"[alerts]\ncommand = {json.dumps([sys.executable, '-c', code])}\n")
+    until(begun.exists, "the command")
+
+    assert run.stop() == 0
+    assert done.exists()
 
 
 def test_metrics_come_and_go_with_the_endpoint(monitor, website, free_port, until) -> None:

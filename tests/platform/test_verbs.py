@@ -242,7 +242,8 @@ def test_dump_shows_threads_tasks_and_what_is_under_way(program: Program) -> Non
     assert "under way: job slow" in text
     assert "under way: job patient" in text
     assert "in slow" in text
-    assert "task job patient" in text
+    assert "task job patient:" in text
+    assert "await ctx.stopping.wait_async()" in text
     started.send(signal.SIGQUIT)
     assert "in slow" in started.wait_log("dump")["fields"]["stacks"]
     assert started.stop() == 0

@@ -20,7 +20,7 @@ from stayon.runtime.config import child, documents
 from stayon.runtime.config.child import parse_in_child
 from stayon.runtime.config.documents import SIZE_LIMIT, ChangingError, Document, parse_document, read_document
 from stayon.runtime.config.locate import line_of, lines_of
-from stayon.runtime.config.parsers import BadSyntaxError
+from stayon.runtime.config.syntax import BadSyntaxError
 
 LAUNCHER = platforms.current().launcher
 

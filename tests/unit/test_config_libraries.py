@@ -12,7 +12,8 @@ import pytest
 from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Secret, Sources
 from stayon.runtime.config.shapes import as_tree, needs_restart, restart_patterns, settable_paths
-from stayon.runtime.config.typed import Origins, convert
+from stayon.runtime.config.typed import convert
+from stayon.runtime.config.untyped import Origins
 from stayon.runtime.config.values import Text
 
 pytest.importorskip("msgspec", reason="msgspec isn't installed: pip install stayon[msgspec]")

@@ -19,7 +19,8 @@ from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Secret, Sources
 from stayon.runtime.config.settings import Settings
 from stayon.runtime.config.shapes import as_tree, needs_restart, restart_patterns, settable_paths
-from stayon.runtime.config.typed import Origins, convert
+from stayon.runtime.config.typed import convert
+from stayon.runtime.config.untyped import Origins, convert_untyped
 from stayon.runtime.config.values import Text
 
 Port = NewType("Port", int)
@@ -74,7 +75,8 @@ class Config:
 
 
 def made(kind: Any, tree: dict, environment: dict | None = None) -> Any:
-    return convert(tree, kind, Origins(lambda path: "f.toml", Sources(environment or {}, "")))
+    origins = Origins(lambda path: "f.toml", Sources(environment or {}, ""))
+    return convert_untyped(tree, origins) if kind is None else convert(tree, kind, origins)
 
 
 def problems(kind: Any, tree: dict) -> list[str]:

@@ -19,8 +19,7 @@ from stayon.errors import StayonError, UnavailableError
 from stayon.platforms.clock import SystemClock
 from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
-from stayon.runtime.probe_visit import Answer, Answers, Limits
-from stayon.runtime.probes import ProbeServer
+from stayon.runtime.probes import Answer, Answers, Limits, ProbeServer
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "poll"), reason="the real poller here is that of Unix")
 

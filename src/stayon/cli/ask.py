@@ -66,13 +66,13 @@ class Peer(Record):
 
 def peer(call: Call) -> Peer:
     """The service that *call* is about."""
-    return Peer(call.name, app.paths_of(app.here(), call.name, call.words.given.get("instance", "")))
+    return Peer(call.name, app.paths_of(app.here(), call.name, call.given.get("instance", "")))
 
 
 def status(call: Call) -> int:
     """Say how it is: for people, or with ``--json`` everything the page has."""
     found = peer(call).read()
-    if "json" in call.words.given:
+    if "json" in call.given:
         fields = found.status.as_dict() if found.status is not None else {}
         _say_json({"verdict": found.verdict, "text": found.text, "silent_s": round(found.silent_s, 3), **fields})
     else:
@@ -146,7 +146,7 @@ def dump(call: Call) -> int:
     standard error.
     """
     answer = peer(call).ask("dump", ANSWER_S)
-    if "json" in call.words.given:
+    if "json" in call.given:
         _answer(call, answer, "")
         return exits.DONE
     say(f"{call.name} is {answer['state']}")
@@ -181,7 +181,7 @@ def _wait(service: Peer, is_done: Callable[[Reading], bool], verb: str, timeout_
 
 
 def _answer(call: Call, fields: dict[str, Any], text: str) -> None:
-    if "json" in call.words.given:
+    if "json" in call.given:
         _say_json(fields)
     else:
         say(text)
@@ -194,7 +194,7 @@ def _say_json(fields: dict[str, Any]) -> None:
 
 
 def _timeout_s(call: Call, default_s: float) -> float:
-    given = call.words.given.get("timeout")
+    given = call.given.get("timeout")
     return default_s if given is None else seconds(given, where="--timeout")
 
 

@@ -6,24 +6,26 @@ import os
 import sys
 
 from stayon import exits
-from stayon.cli.words import help_text, overview, parse
 from stayon.core.record import Record
 from stayon.errors import StayonError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
-    from stayon.cli.words import Words
     from stayon.runtime.service import Service
 
 
 class Call(Record):
-    """A verb being carried out: the words, the service (None if only its name is known), and its name."""
+    """A verb being carried out: the service's name, the service (None if only its name is known), the options by name
+    (absent ones are not there), and what stands behind ``--``.
+    """
 
-    words: Words
     name: str
     service: Service | None = None
+    given: Mapping[str, Any] = {}  # never changed: a Record's default is shared
+    arguments: tuple[str, ...] = ()
 
 
 def execute(words: Sequence[str], *, program: str, service: Service | None = None) -> int:
@@ -44,6 +46,11 @@ def execute(words: Sequence[str], *, program: str, service: Service | None = Non
 
 
 def _execute(words: Sequence[str], program: str, service: Service | None) -> int:
+    if not words and service is not None:
+        # The program alone means run, and a running service needs no grammar.
+        return _code("run:run")(Call(service.name, service))
+    from stayon.cli.words import help_text, overview, parse
+
     with_target = service is None
     if words and words[0] in ("-h", "--help", "help"):
         say(overview(program, with_target=with_target))
@@ -57,14 +64,13 @@ def _execute(words: Sequence[str], program: str, service: Service | None) -> int
     if understood.help:
         say(help_text(understood.verb, program, with_target=with_target))
         return exits.DONE
-    if service is not None:
-        call = Call(understood, service.name, service)
-    else:
+    if service is None:
         from stayon.cli.target import find
 
         name, service = find(understood.target)
-        call = Call(understood, name, service)
-    return _code(understood.verb.code)(call)
+    else:
+        name = service.name
+    return _code(understood.verb.code)(Call(name, service, understood.given, understood.arguments))
 
 
 def _code(path: str) -> Callable[[Call], int]:

@@ -52,7 +52,7 @@ def doctor(call: Call) -> int:
             code="usage.target",
         )
     findings = examine(call.service, call)
-    if "json" in call.words.given:
+    if "json" in call.given:
         import json
 
         say(json.dumps([finding.as_dict() for finding in findings], indent=2))
@@ -63,7 +63,7 @@ def doctor(call: Call) -> int:
 
 def examine(service: Service, call: Call) -> list[Finding]:
     """All findings, the worst of each examination."""
-    given = call.words.given
+    given = call.given
     options = app.Options(given.get("config", ""), tuple(given.get("set", ())), given.get("instance", ""))
     findings = [_python()]
     try:

@@ -18,7 +18,7 @@ from stayon.runtime.logs.text import TextRenderer, wants_color
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from stayon.cli.command import Call
     from stayon.ports import DirectoryWatch
@@ -28,7 +28,7 @@ STDOUT = 1
 
 def logs(call: Call) -> int:
     """Print the log: text for people, or with ``--json`` the lines as they are stored."""
-    given = call.words.given
+    given = call.given
     paths = peer(call).paths
     directory, count = paths.places.logs, _count(given.get("lines", "50"))
     wanted = _wanted(given)
@@ -73,7 +73,7 @@ def _wait(watch: DirectoryWatch, timeout_s: float) -> None:
         watch.drain()
 
 
-def _wanted(given: dict[str, str]) -> Callable[[str], bool]:
+def _wanted(given: Mapping[str, str]) -> Callable[[str], bool]:
     level = levels.parse(given["level"], where="--level") if "level" in given else 0
     job, since = given.get("job", ""), _since(given.get("since", ""))
     return lambda line: filters.matches(filters.decode(line), level=level, job=job, since=since)

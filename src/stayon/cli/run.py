@@ -55,7 +55,7 @@ def run(call: Call) -> int:
             hint="Say its file: stayon run collector.py",
             code="usage.target",
         )
-    given = call.words.given
+    given = call.given
     before = handed_over(os.environ.pop(HANDOVER, ""))
     if before.wait_s:
         # Waiting is the successor's: its signals are as they were, so Ctrl-C and kill work.
@@ -71,7 +71,7 @@ def run(call: Call) -> int:
         settings=tuple(given.get("set", ())),
         instance=given.get("instance", ""),
         level=given.get("level", ""),
-        arguments=call.words.arguments,
+        arguments=call.arguments,
         restarts=before.restarts,
     )
     began = time.monotonic()
@@ -106,10 +106,10 @@ def _start_again_if_wanted(call: Call, ending: Ending, before: Handover, began: 
 
 def _policy(call: Call) -> Policy | None:
     """The policy that holds in a console: the one that is declared, or asked for; none by itself."""
-    if "no-restart" in call.words.given or call.service is None:
+    if "no-restart" in call.given or call.service is None:
         return None
     declared: Policy | None = call.service.options.get("restart")
-    if declared is None and "restart" in call.words.given:
+    if declared is None and "restart" in call.given:
         from stayon.core.restart import backoff
 
         return backoff()

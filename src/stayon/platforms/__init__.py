@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 
 from stayon.errors import UnavailableError
-from stayon.ports import Machine
+from stayon.machine import Machine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stayon.ports import Places
+    from stayon.machine import Places
 
 __all__ = ["current"]
 

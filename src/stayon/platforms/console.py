@@ -7,9 +7,9 @@ import os
 import time
 
 from stayon import exits
+from stayon.core.events import Request
 from stayon.core.states import FORCE, RELOAD, STOP
 from stayon.errors import UsageError
-from stayon.ports import Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from stayon.ports import Report
+    from stayon.core.events import Report
 else:
     import _signal as signal  # the standard module's C half: the rest makes enums of its constants, 0.5 MB
 

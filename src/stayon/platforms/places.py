@@ -8,7 +8,7 @@ import stat
 
 from stayon.core.record import Record
 from stayon.errors import NotPermittedError, UnavailableError, UsageError
-from stayon.ports import Places
+from stayon.machine import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from stayon.ports import READABLE, WRITABLE
+from stayon.core.events import READABLE, WRITABLE
 
 # epoll and poll count milliseconds in an int, which is full after 24 days. Longer waits end after a day, with nothing
 # ready.

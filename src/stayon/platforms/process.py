@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import time
 
@@ -17,21 +16,15 @@ _THREADS, _START_TICKS, _VIRTUAL_BYTES, _RESIDENT_PAGES = 17, 19, 20, 21
 
 
 class ProcessFigures:
-    """Call it for processor seconds, memory, files, threads, switches, and when it started. Takes less than 0.1 ms."""
+    """Call it for processor seconds, memory, files, threads, and when it started. Takes less than 0.1 ms."""
 
     def __init__(self) -> None:
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._start_time = 0.0
 
     def __call__(self) -> Mapping[str, float]:
-        """The figures as they are now. Where there is no /proc, those that getrusage(2) and getrlimit(2) know."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        figures = {
-            "cpu_s": usage.ru_utime + usage.ru_stime,
-            "voluntary_switches": float(usage.ru_nvcsw),
-            "involuntary_switches": float(usage.ru_nivcsw),
-            "max_files": float(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
-        }
+        """The figures as they are now. Where there is no /proc, those that need none."""
+        figures = {"cpu_s": time.process_time(), "max_files": float(os.sysconf("SC_OPEN_MAX"))}
         try:
             fields = _stat_fields()
         except FileNotFoundError:

@@ -6,8 +6,8 @@ then one ``{"ok": true, ...}`` or ``{"ok": false, "error": {...}}``, after which
 
 from __future__ import annotations
 
+from stayon.core.events import WRITABLE
 from stayon.errors import StayonError, TemporaryError, UsageError
-from stayon.ports import WRITABLE
 from stayon.runtime.control_errors import error_fields
 
 TYPE_CHECKING = False

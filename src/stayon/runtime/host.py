@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from stayon.core.events import Request
     from stayon.core.health import Verdict
     from stayon.core.spec import ServiceSpec
     from stayon.core.states import Cell
-    from stayon.ports import Machine, Places, Request
+    from stayon.machine import Machine, Places
     from stayon.runtime.config.live import LiveConfig
     from stayon.runtime.logs.pipeline import Pipeline
     from stayon.runtime.loop import Loop

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from stayon.core.schedule import Due
     from stayon.core.spec import JobSpec
     from stayon.runtime.calls import Call
-    from stayon.runtime.context import Context
     from stayon.runtime.host import Host
     from stayon.runtime.loop import Timer
     from stayon.runtime.watchdog import Beat

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from _collections import deque  # the C half of ``collections``
-from heapq import heapify, heappop, heappush
+from _heapq import heapify, heappop, heappush  # the C half of ``heapq``
 
-from stayon.ports import READABLE
+from stayon.core.events import READABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-from stayon.core.record import Record
-from stayon.ports import WRITABLE
+from stayon.core.events import WRITABLE
 from stayon.runtime import http_message as http
 from stayon.runtime.exposition import CONTENT_TYPE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
 
     from stayon.runtime.loop import Timer
-    from stayon.runtime.probes import ProbeServer
+    from stayon.runtime.probes import Answer, ProbeServer
 else:
     import _socket as socket  # the standard module's C half: the rest (enum, selectors) costs 0.9 MB
 
 LISTING = b"/livez\n/readyz\n/startupz\n/metrics\n"
 _VERBOSE_ROOM = 65536
 _DISCARDED_AT_ONCE = 16384
-
-
-class Answer(Record):
-    """What a probe says: 200 or 503, a short line, and the verdicts behind it (shown as JSON for ``?verbose``)."""
-
-    code: int
-    text: str
-    details: Mapping[str, Any]
-
-
-class Answers(Record):
-    """Where the answers come from. All are called on the loop's thread and must not block.
-
-    *metrics* gives text in exposition format, and None or a call for what is to be appended. That call may block: it
-    is made on a thread of its own, one at a time.
-    """
-
-    live: Callable[[], Answer]
-    ready: Callable[[], Answer]
-    started: Callable[[], Answer]
-    metrics: Callable[[], tuple[str, Callable[[], str] | None]]
-
-
-class Limits(Record):
-    """How much a visitor may take. A connection that has waited for *evict_after_s* makes room when all are taken."""
-
-    connections: int = 64
-    header_bytes: int = 8192
-    header_timeout_s: float = 5.0
-    append_timeout_s: float = 5.0
-    write_timeout_s: float = 5.0
-    evict_after_s: float = 1.0
-    linger_s: float = 1.0
 
 
 class Visit:

@@ -5,23 +5,56 @@ from __future__ import annotations
 import errno
 import threading
 
-from stayon.runtime.http_message import plain_response
+from stayon.core.record import Record
 from stayon.runtime.probe_address import Address, listening_socket, parse_address
-from stayon.runtime.probe_visit import Limits, Visit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from stayon.runtime.loop import Loop
-    from stayon.runtime.probe_visit import Answers
+    from stayon.runtime.probe_visit import Visit
 else:
     import _socket as socket  # the standard module's C half: the rest (enum, selectors) costs 0.9 MB
 
 _NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE_S = 1.0
 _ACCEPTED_A_TURN = 16
+
+
+class Answer(Record):
+    """What a probe says: 200 or 503, a short line, and the verdicts behind it (shown as JSON for ``?verbose``)."""
+
+    code: int
+    text: str
+    details: Mapping[str, Any]
+
+
+class Answers(Record):
+    """Where the answers come from. All are called on the loop's thread and must not block.
+
+    *metrics* gives text in exposition format, and None or a call for what is to be appended. That call may block: it
+    is made on a thread of its own, one at a time.
+    """
+
+    live: Callable[[], Answer]
+    ready: Callable[[], Answer]
+    started: Callable[[], Answer]
+    metrics: Callable[[], tuple[str, Callable[[], str] | None]]
+
+
+class Limits(Record):
+    """How much a visitor may take. A connection that has waited for *evict_after_s* makes room when all are taken."""
+
+    connections: int = 64
+    header_bytes: int = 8192
+    header_timeout_s: float = 5.0
+    append_timeout_s: float = 5.0
+    write_timeout_s: float = 5.0
+    evict_after_s: float = 1.0
+    linger_s: float = 1.0
 
 
 class ProbeServer:
@@ -98,6 +131,8 @@ class ProbeServer:
             self.refused += 1
             _turn_away(connection)
             return
+        from stayon.runtime.probe_visit import Visit
+
         visit = Visit(self, connection)
         self._visits[visit] = None
         visit.begin()
@@ -125,6 +160,8 @@ class ProbeServer:
 def _turn_away(connection: socket.socket) -> None:
     """Say 503 and close, without waiting for anything."""
     try:
+        from stayon.runtime.http_message import plain_response
+
         connection.send(plain_response(503))
         connection.shutdown(socket.SHUT_WR)
         connection.recv(16384)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 
-from stayon.core.nearest import did_you_mean
 from stayon.core.record import Record
 from stayon.errors import UsageError
 
@@ -202,6 +201,8 @@ def complete(said: dict[str, Any], defaults: dict[str, Any], what: str) -> dict[
     """*said* over *defaults*; an option that is not among the defaults is an error that names the nearest."""
     for option in said:
         if option not in defaults:
+            from stayon.core.nearest import did_you_mean
+
             raise UsageError(
                 f"{what} has no option {option!r}", hint=did_you_mean(option, defaults), code="spec.unknown-option"
             )

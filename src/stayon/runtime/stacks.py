@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable
+    from types import FrameType
+    from typing import Any
 
 DEPTH_LIMIT = 100
 
@@ -31,13 +33,29 @@ def task_stacks(loop: asyncio.AbstractEventLoop | None) -> str:
     """The stack of every task of *loop* that has not ended; empty without a loop."""
     if loop is None:
         return ""
-    import io
+    import traceback
 
-    out = io.StringIO()
+    parts = []
     for task in sorted(_all_tasks(loop), key=lambda task: task.get_name()):
-        out.write(f"task {task.get_name()}:\n")
-        task.print_stack(limit=DEPTH_LIMIT, file=out)
-    return out.getvalue()
+        stack = traceback.StackSummary.extract(iter(_frames(task.get_coro())), limit=DEPTH_LIMIT)
+        parts.append(f"task {task.get_name()}:\n{''.join(stack.format())}")
+    return "\n".join(parts)
+
+
+def _frames(awaited: Any) -> list[tuple[FrameType, int]]:
+    """Each frame and its line, from the task's own coroutine to what it waits for in the end. (``Task.get_stack`` gives
+    only the first, which for a user's function is ours.)
+    """
+    found = []
+    while awaited is not None and len(found) < DEPTH_LIMIT:
+        kind = next((kind for kind in ("cr", "gi", "ag") if hasattr(awaited, f"{kind}_frame")), None)
+        if kind is None:
+            break
+        frame = getattr(awaited, f"{kind}_frame")
+        if frame is not None:
+            found.append((frame, frame.f_lineno))
+        awaited = getattr(awaited, "gi_yieldfrom" if kind == "gi" else f"{kind}_await")
+    return found
 
 
 def _all_tasks(loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[object]]:

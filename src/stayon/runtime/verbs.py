@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stayon import errors
 from stayon.core import states
+from stayon.core.events import Request
 from stayon.errors import UsageError
-from stayon.ports import Request
 from stayon.runtime import view
 from stayon.runtime.outcome import text_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stayon.core import states
 from stayon.runtime.figures import is_ready, overall
 from stayon.runtime.logs.stamps import text_of as stamp
-from stayon.runtime.probe_visit import Answer, Answers
+from stayon.runtime.probes import Answer, Answers
 from stayon.runtime.status import Status
 
 TYPE_CHECKING = False

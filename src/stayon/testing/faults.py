@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from stayon.ports import Machine
+    from stayon.machine import Machine
     from stayon.testing.clock import ManualClock
 
 # What a program does to files through ``os``. Reading back what is there (stat) may fail as well as writing.

@@ -7,8 +7,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from stayon.machine import Machine
 from stayon.platforms.places import HOME_VARIABLE, Account, make_directory, places_of
-from stayon.ports import Machine
 from stayon.testing.clock import ManualClock
 from stayon.testing.control_door import FakeControlDoor
 from stayon.testing.deadman import FakeDeadman
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from stayon.ports import Places
+    from stayon.machine import Places
 
 
 class FakeMachine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 
-from stayon.ports import READABLE, WRITABLE
+from stayon.core.events import READABLE, WRITABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from stayon.app import CONFIG_ENDINGS
 from stayon.core import states
+from stayon.core.events import Report
 from stayon.core.levels import CRITICAL, parse
 from stayon.core.record import Record
 from stayon.errors import HangError, UsageError
 from stayon.platforms.places import HOME_VARIABLE
-from stayon.ports import Report
-from stayon.runtime import figures, report
+from stayon.runtime import figures, report, view
 from stayon.runtime.config.live import LiveConfig
 from stayon.runtime.config.store import Origin, Store
 from stayon.runtime.effective import effective_spec, host_defaults
-from stayon.runtime.host import Equipment, Host
+from stayon.runtime.host import Equipment, Host, Occurrence
 from stayon.runtime.logs.capture import Capture
 from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.loop import Loop
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.core.spec import ServiceSpec
-    from stayon.ports import Machine, Places
+    from stayon.machine import Machine, Places
     from stayon.runtime.logs.entry import Sink
     from stayon.runtime.service import Service
     from stayon.runtime.watchdog import Beat
@@ -81,13 +81,15 @@ class Rig:
         self.verbs = Verbs(self.host, reloader.ask)
         self._connect(reloader)
 
-    def lead(self, on_end: Callable[[BaseException | None], object]) -> None:
-        """Let the host's loop run; *on_end* when it has ended, on its thread."""
+    def start(self, on_end: Callable[[BaseException | None], object]) -> None:
+        """Let the host's loop run, and the service start; *on_end* when the loop has ended, on its thread."""
 
         def ended(error: BaseException | None) -> None:
             self.host.equipment.async_room.close()
             on_end(error)
 
+        self.host.loop.watch(self._ports.starter.attach(), self._asked)
+        self.host.loop.post(self.host.handle, Occurrence(states.START))
         self.crew.lead(self.host.loop, ended)
 
     def write_config(self, config: Config) -> None:
@@ -149,6 +151,13 @@ class Rig:
         host.on_first_failure = lambda error, origin: report.report_first_failure(host, error, origin)
         host.on_change = self._tell
         figures.register(host)
+
+    def _asked(self, _events: int) -> None:
+        for request in self._ports.starter.requests():
+            if request.event == "dump":
+                self.host.log.notice("dump", event_id=16, **view.dump(self.host))
+            else:
+                self.host.request(request)
 
     def _tell(self, host: Host) -> None:
         ended = host.state == states.STOPPED

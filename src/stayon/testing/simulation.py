@@ -10,7 +10,6 @@ from pathlib import Path
 from stayon.core import states
 from stayon.core.duration import seconds
 from stayon.errors import UsageError
-from stayon.ports import Request
 from stayon.runtime import view
 from stayon.runtime.stacks import all_stacks
 from stayon.testing.log_book import LogBook
@@ -170,11 +169,9 @@ class Simulation:
 
     def jump_clock(self, step: str | float) -> None:
         """Set the wall clock forward, or back (``-3600``, ``"-1h"``). No time passes. The service notices at once."""
-        back = isinstance(step, str) and step.startswith("-")
-        step_s = (
-            -seconds(step[1:]) if isinstance(step, str) and back else seconds(step) if isinstance(step, str) else step
-        )
-        self._clock.jump(step_s)
+        if isinstance(step, str):
+            step = -seconds(step[1:]) if step.startswith("-") else seconds(step)
+        self._clock.jump(step)
         self._on_loop(self.host.jobs.look_again)
 
     def freeze(self, duration: str | float) -> None:
@@ -197,8 +194,12 @@ class Simulation:
         Raises what the verb would fail with. A mapping takes the place of a mapping, text that of text.
         """
         if config is not None:
-            self._built().write_config(config)
+            self.write_config(config)
         return self._verb(states.RELOAD)
+
+    def write_config(self, config: Config) -> None:
+        """Replace the configuration file, and tell nobody."""
+        self._built().write_config(config)
 
     def stop(self) -> int:
         """Stop it, wait until it is STOPPED, and give its exit code. Stopping it again gives the same one."""
@@ -216,15 +217,16 @@ class Simulation:
 
     def ask(self, event: str, *, exit_code: int = 0, source: str = "test") -> None:
         """Ask as a signal or a manager does, and don't wait for time to pass: "stop", "force", "pause", "resume" ..."""
-        self._on_loop(self.host.request, Request(event, source, exit_code=exit_code))
+        if not self._ended:
+            self.machine.starter.ask(event, exit_code=exit_code, source=source)
+        self._settle()
 
     def kill(self) -> None:
         """End it as ``kill -9`` does: no hook, no last word. What it has written stays."""
         if not self._ended:
             self._settle()
-            self._built().crew.abandon()
-            self.machine.wake()
-            self._ended = self._killed = True
+            self._abandon()
+            self._killed = True
 
     # -- with --------------------------------------------------------------------------------------
 
@@ -234,10 +236,10 @@ class Simulation:
             self._rig = Rig(self._service, self._setting, self.machine, self._book)
             tell = self._rig.host.on_change
             self._rig.host.on_change = lambda host: (tell(host), self._changed(host))
-            self._rig.lead(self._end)
-            self.ask(states.START)
+            self._rig.start(self._end)
+            self._settle()
         except BaseException:
-            self.machine.close()
+            self._leave()
             raise
         return self
 
@@ -248,11 +250,19 @@ class Simulation:
         try:
             if error is None:
                 self.stop()
-            elif not self._ended:
-                self._built().crew.abandon()
-                self.machine.wake()
         finally:
-            self.machine.close()
+            self._leave()
+
+    def _abandon(self) -> None:
+        self._ended = True
+        if self._rig is not None:
+            self._rig.crew.abandon()
+            self.machine.wake()
+
+    def _leave(self) -> None:
+        if not self._ended:
+            self._abandon()
+        self.machine.close()
 
     # -- inside ------------------------------------------------------------------------------------
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from stayon.ports import Request
+from stayon.core.events import Request
 from stayon.testing.bell import Bell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from stayon.ports import Report
+    from stayon.core.events import Report
 
 
 class FakeStarter:

@@ -8,7 +8,7 @@ import sys
 import threading
 
 from stayon.runtime.config.child_answer import unpacked
-from stayon.runtime.config.parsers import BadSyntaxError, parse
+from stayon.runtime.config.syntax import BadSyntaxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,17 +30,23 @@ def parse_in_child(launcher: Launcher, syntax: str, text: str) -> dict[str, Any]
     """As ``parsers.parse``, in a child; where a child can't be had, or gives no answer in time, in this process."""
     question = marshal.dumps(([str(entry) for entry in sys.path], syntax, text))
     if len(question) > INPUT_LIMIT:
-        return parse(syntax, text)
+        return _parse_here(syntax, text)
     try:
         child = launcher.spawn([sys.executable, "-I", "-S", "-c", _COMMAND], stdin=question)
         verdict, content = marshal.loads(_output_of(child))  # noqa: S302  # our own child's words
     except Exception:  # noqa: BLE001  # whatever it was, parsing here still works, at the price of its memory
-        return parse(syntax, text)
+        return _parse_here(syntax, text)
     if verdict == "error":
         *told, code = content
         raise BadSyntaxError(*told, code=code)
     tree: dict[str, Any] = unpacked(content)
     return tree
+
+
+def _parse_here(syntax: str, text: str) -> dict[str, Any]:
+    from stayon.runtime.config.parsers import parse
+
+    return parse(syntax, text)
 
 
 def _output_of(child: Child) -> bytes:

@@ -6,7 +6,7 @@ import marshal
 import os
 import sys
 
-from stayon.runtime.config.parsers import BadSyntaxError, parse
+from stayon.runtime.config.syntax import BadSyntaxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def answer(syntax: str, text: str) -> None:
     """Parse, print the tree or the error, and end the process."""
+    from stayon.runtime.config.parsers import parse  # the child's alone; the parent reads this room, too
+
     try:
         said: tuple[str, Any] = ("tree", packed(parse(syntax, text)))
     except BadSyntaxError as error:

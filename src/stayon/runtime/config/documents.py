@@ -8,7 +8,7 @@ import sys
 
 from stayon.core.record import Record
 from stayon.errors import ConfigError, NotPermittedError
-from stayon.runtime.config.parsers import BadSyntaxError, parse
+from stayon.runtime.config.syntax import BadSyntaxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ def parse_document(document: Document, launcher: Launcher | None = None) -> dict
             from stayon.runtime.config.child import parse_in_child
 
             return parse_in_child(launcher, document.format, document.text)
+        from stayon.runtime.config.parsers import parse
+
         return parse(document.format, document.text)
     except BadSyntaxError as error:
         place = ":".join(str(part) for part in (document.path, error.line, error.column) if part)

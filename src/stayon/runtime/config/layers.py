@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stayon.core.nearest import distance
 from stayon.core.record import Record
 from stayon.errors import ConfigError, StayonError
 from stayon.runtime.config.key_paths import environment_name, environment_prefix, parsed, shown
@@ -137,6 +136,8 @@ class _Layering:
     def _warn_if_nearly_known(self, name: str, base: str) -> None:
         if name in self._names or base in self._names:
             return
+        from stayon.core.nearest import distance
+
         near = [known for known in self._names if distance(name, known) in (1, 2)]
         if near:
             keys = ", ".join(f"{known} ({shown(self._names[known][0])})" for known in near[:3])

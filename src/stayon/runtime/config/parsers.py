@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
+from stayon.runtime.config.syntax import BadSyntaxError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
-
-
-class BadSyntaxError(Exception):
-    """The text is not what its format asks for. Says nothing of the text but keys: a value might be a secret."""
-
-    code = "config.syntax"
-
-    def __init__(self, what: str, line: int = 0, column: int = 0, hint: str = "", *, code: str = "") -> None:
-        super().__init__(what, line, column, hint)
-        self.what, self.line, self.column, self.hint = what, line, column, hint
-        if code:
-            self.code = code
 
 
 def parse(syntax: str, text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from stayon.errors import ConfigError, FailedError, StayonError
 from stayon.runtime.config.documents import ChangingError
 from stayon.runtime.config.key_paths import covers, shown
 from stayon.runtime.config.problems import masked
-from stayon.runtime.config.secrets import Secret, digest_of, looks_secret
+from stayon.runtime.config.secrets import NO_DIGEST, Secret, digest_of, looks_secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Transaction:
         )
 
     def _is_current(self, document: Document | None) -> bool:
-        digest = digest_of(document.text) if document is not None else b""
+        digest = digest_of(document.text) if document is not None else NO_DIGEST
         same_file = digest == self._old.digest and (document is not None) is self._old.exists
         return same_file and self._old.sources.unchanged()
 

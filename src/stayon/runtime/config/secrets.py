@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from _blake2 import blake2b  # the C half: hashlib loads OpenSSL, 3.7 MB
 from _operator import _compare_digest
 
 from stayon.errors import ConfigError, NotPermittedError, StayonError
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from stayon.runtime.config.key_paths import KeyPath
 
 SECRET_FILE_LIMIT = 64 * 1024
+
+NO_DIGEST = -1
 
 _TELLING = (
     *("password", "passwd", "passphrase", "secret", "token", "credential", "pwd", "dsn", "connection_string"),
@@ -120,7 +121,7 @@ class Sources:
 
     def __init__(self, environment: Mapping[str, str], directory: str) -> None:
         self.environment, self._directory = environment, directory
-        self._seen: dict[tuple[str, str], bytes] = {}
+        self._seen: dict[tuple[str, str], int] = {}
 
     def read(self, kind: str, name: str) -> str:
         """The text of an environment variable or a file, without the line's end. Raises ``StayonError``."""
@@ -161,6 +162,9 @@ class Sources:
         return os.path.join(self._directory, os.path.expanduser(name))
 
 
-def digest_of(text: str) -> bytes:
-    """What tells one text from another without keeping it."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def digest_of(text: str) -> int:
+    """What tells one text from another without keeping it: 64 bits of SipHash under this process's own random key.
+
+    (hashlib would load OpenSSL, 3.7 MB, to do no better here.) It is never ``NO_DIGEST``.
+    """
+    return hash(text)

@@ -15,7 +15,7 @@ from stayon.runtime.config.host_settings import RESERVED, HostSettings, read_hos
 from stayon.runtime.config.key_paths import leaves, shown
 from stayon.runtime.config.layers import Outside, layered
 from stayon.runtime.config.problems import InvalidConfigError
-from stayon.runtime.config.secrets import Sources, digest_of, displayed
+from stayon.runtime.config.secrets import NO_DIGEST, Sources, digest_of, displayed
 from stayon.runtime.config.untyped import Origins, convert_untyped
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ class Loaded(Record):
     warnings: tuple[str, ...]
     path: str
     exists: bool
-    digest: bytes
+    digest: int
     sources: Sources
     from_last_good: ConfigError | None = None
 
@@ -115,7 +115,7 @@ class Store:
                 raise error from None
             warning = f"the configuration is bad, so the last good one is used ({copy.path}): {error}"
             return loaded.replace(
-                warnings=(warning, *loaded.warnings), from_last_good=error, digest=b"", path=self.origin.path
+                warnings=(warning, *loaded.warnings), from_last_good=error, digest=NO_DIGEST, path=self.origin.path
             )
 
     def keep(self, loaded: Loaded) -> None:
@@ -174,7 +174,7 @@ class Store:
             warnings=joined.warnings,
             path=self.origin.path,
             exists=document is not None,
-            digest=digest_of(document.text) if document is not None else b"",
+            digest=digest_of(document.text) if document is not None else NO_DIGEST,
             sources=sources,
         )
 

@@ -6,7 +6,7 @@ is refused, with the line, instead of guessing which of the two its author had i
 
 from __future__ import annotations
 
-from stayon.runtime.config.parsers import BadSyntaxError
+from stayon.runtime.config.syntax import BadSyntaxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -78,8 +78,9 @@ class JsonEncoder:
         level = _LEVEL_PARTS.get(entry.level) or f'","level":"{name_of(entry.level)}","logger":'
         middle = self._middles.get(entry.logger) or self._make_middle(entry.logger)
         event_id = entry.event_id
-        if type(event_id) is not int or event_id:
-            message += f',"event":{_any_value(event_id)}'
+        if event_id:
+            plain = type(event_id) is int and event_id <= INTEGER_LIMIT
+            message += f',"event":{event_id if plain else _any_value(event_id)}'
         if entry.job:
             message += f',"job":{quote(entry.job, _NAME_ROOM)}'
         if fields:

@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS states (
 """
 
 # How long to wait for somebody else who holds the database, such as a backup.
-BUSY_S = 2.0
+BUSY_S = 1.0
 # After so many results of an endpoint, what is too old or too much is deleted.
 TRIM_AFTER = 200
 

@@ -1,0 +1,190 @@
+"""Random lives: whatever is asked of a service and whatever fails in it, it ends, and its end is the right one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stayon import Service, StayonError, exits
+from stayon.core import states
+from stayon.testing import simulate, sleep
+
+STOP_TIMEOUT_S = 5.0
+WELL, RAISES, SLOW, HANGS = "well", "raises", "slow", "hangs"
+
+
+class Habits:
+    """What each part of a service does when its turn comes, drawn by chance, and what has gone wrong so far."""
+
+    def __init__(self, behaviours: dict[str, str]) -> None:
+        self.behaviours = behaviours
+        self.failed: list[str] = []
+        self.hung: list[str] = []
+        self.states_of_jobs: set[str] = set()
+
+    def act(self, part: str) -> None:
+        """Behave as drawn: return, raise, take a second, or never return."""
+        behaviour = self.behaviours.get(part, WELL)
+        if behaviour == SLOW:
+            sleep("1s")
+        elif behaviour == HANGS:
+            self.hung.append(part)
+            sleep("1d")
+        elif behaviour == RAISES:
+            self.failed.append(part)
+            raise RuntimeError(part)
+
+
+def service_with(habits: Habits) -> Service:
+    """A service with one of everything."""
+    service = Service("walk", start_timeout="10s", stop_timeout=STOP_TIMEOUT_S, hook_timeout="3s")
+    for declare, part in (
+        (service.on_start, "on_start"),
+        (service.on_pause, "on_pause"),
+        (service.on_resume, "on_resume"),
+        (service.on_stop, "on_stop"),
+    ):
+        declare(lambda ctx, part=part: habits.act(part))
+    service.on_reload(lambda ctx, new, old: habits.act("on_reload"))
+
+    @service.run
+    def run(ctx):
+        ctx.ready()
+        ctx.stopping.wait(habits.behaviours["run_for_s"])
+        habits.act("run")
+        ctx.stopping.wait()
+
+    @service.every("7s", timeout="5s")
+    def job(ctx):
+        habits.states_of_jobs.add(sim_of(ctx).state)
+        habits.act("job")
+
+    @service.every("11s", on_failure="fail", delay="20s")
+    def vital(ctx):
+        habits.states_of_jobs.add(sim_of(ctx).state)
+        habits.act("vital")
+
+    @service.check(every="5s", timeout="2s")
+    def check(ctx):
+        habits.act("check")
+
+    return service
+
+
+def sim_of(ctx):
+    """The host behind a context."""
+    return ctx._host
+
+
+BEHAVIOURS = st.fixed_dictionaries(
+    {"run_for_s": st.sampled_from([0.0, 15.0, 1e6])},
+    optional={
+        part: st.sampled_from([RAISES, SLOW, HANGS])
+        for part in ("on_start", "on_pause", "on_resume", "on_stop", "on_reload", "run", "job", "vital", "check")
+    },
+)
+ACTIONS = st.lists(
+    st.one_of(
+        st.sampled_from(["pause", "resume", "reload", "bad reload", "interrogate", "dump", "start", "stop"]),
+        st.floats(0, 30, allow_nan=False).map(lambda length_s: round(length_s, 1)),
+        st.sampled_from(["freeze", "clock back", "clock forward"]),
+    ),
+    max_size=12,
+)
+
+
+def take(sim, action: str | float) -> None:
+    """Do one thing to the service; a refusal is an answer, too."""
+    if isinstance(action, float):
+        sim.advance(action)
+    elif action == "freeze":
+        sim.freeze("1h")
+    elif action.startswith("clock"):
+        sim.jump_clock("-2h" if action.endswith("back") else "2h")
+    elif action == "bad reload":
+        sim.write_config("not = [toml")
+        sim.ask("reload")
+    elif action == "reload":
+        sim.write_config(f"generation = {sim.elapsed_s}")
+        sim.ask("reload")
+    else:
+        sim.ask(action)
+
+
+@settings(max_examples=120)
+@given(behaviours=BEHAVIOURS, actions=ACTIONS, ending=st.sampled_from(["stop", "stop twice", "force"]))
+def test_a_life_always_ends_and_rightly(behaviours: dict[str, str], actions: list, ending: str) -> None:
+    """It is STOPPED within ``stop_timeout``, a failure is never a clean stop, and no job starts outside RUNNING."""
+    habits = Habits(behaviours)
+
+    with simulate(service_with(habits), config="") as sim:
+        for action in actions:
+            take(sim, action)
+        was_over = sim.exit_code is not None
+        asked_at = sim.elapsed_s
+        if ending == "force":
+            sim.ask("force", exit_code=exits.INTERRUPTED)
+        elif ending == "stop twice":
+            sim.ask("stop")
+        code = sim.stop()
+
+        assert sim.state == states.STOPPED
+        assert sim.elapsed_s - asked_at <= STOP_TIMEOUT_S + 0.001
+
+    vital_failures = [part for part in habits.failed if part in ("on_start", "on_stop", "run", "vital")]
+    if vital_failures:
+        assert code == exits.FAILED, sim.why
+    elif not habits.hung and not was_over:
+        assert code == (exits.INTERRUPTED if ending == "force" and "stop" not in actions else code)
+    if code == exits.FAILED:
+        assert vital_failures or habits.hung or "SLOW" in str(behaviours).upper(), sim.why
+    assert not habits.states_of_jobs & {states.START_PENDING, states.PAUSED, states.CONTINUE_PENDING, states.STOPPED}
+
+
+@settings(max_examples=60)
+@given(actions=ACTIONS)
+def test_what_is_asked_of_a_well_service_never_breaks_it(actions: list) -> None:
+    """Whatever is asked in whatever order: a service in which nothing fails ends with 0 when it is told to stop."""
+    habits = Habits({"run_for_s": 1e6})
+
+    with simulate(service_with(habits), config="") as sim:
+        for action in actions:
+            take(sim, action)
+        assert sim.stop() == exits.DONE
+        assert sim.job("job").counts["failure"] == 0
+
+
+@settings(max_examples=60)
+@given(verbs=st.lists(st.sampled_from(["pause", "resume", "reload", "advance"]), max_size=12))
+def test_a_verb_does_what_it_says_or_says_why_not(verbs: list[str]) -> None:
+    """After ``pause`` it is PAUSED, after ``resume`` RUNNING, or the verb has raised one of our own errors."""
+    habits = Habits({"run_for_s": 1e6})
+    wanted = {"pause": states.PAUSED, "resume": states.RUNNING}
+
+    with simulate(service_with(habits), config="") as sim:
+        for verb in verbs:
+            if verb == "advance":
+                sim.advance("10s")
+                continue
+            try:
+                getattr(sim, verb)()
+            except StayonError as error:
+                assert error.code.startswith("control."), error
+            else:
+                assert sim.state == wanted.get(verb, sim.state)
+
+
+@pytest.mark.parametrize("part", ["on_start", "on_stop", "run", "vital"])
+@pytest.mark.parametrize("behaviour", [RAISES, HANGS])
+def test_each_vital_part_alone(part: str, behaviour: str) -> None:
+    """A vital part that raises or hangs is a failure, whichever it is, and its name is in the reason or the log."""
+    habits = Habits({"run_for_s": 15.0, part: behaviour})
+
+    with simulate(service_with(habits), config="") as sim:
+        sim.advance("1m")
+        code = sim.stop()
+        late = [record.fields["who"] for record in sim.log if record.event_id == 14]
+
+    assert code == exits.FAILED
+    assert part in sim.why or part in str(late)
