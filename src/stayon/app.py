@@ -7,7 +7,7 @@ import threading
 
 from stayon import exits, platforms
 from stayon.core import states
-from stayon.core.events import Report, Request
+from stayon.core.events import Event, Report, Request
 from stayon.core.levels import CRITICAL
 from stayon.core.record import Record
 from stayon.errors import ConfigError, HangError, StayonError, TemporaryError
@@ -212,9 +212,17 @@ class _Run:
     def _load(self) -> Loaded:
         loaded = self._store.load_at_start()
         self._log_setup.apply(loaded.host)
-        for warning in loaded.warnings:
+        for warning in (*loaded.warnings, *self._kept(loaded)):
             self._log.warning(warning, event_id=32)
         return loaded
+
+    def _kept(self, loaded: Loaded) -> tuple[str, ...]:
+        """What is wrong with keeping *loaded* as the last good configuration; mostly nothing."""
+        try:
+            self._store.keep(loaded)
+        except StayonError as error:
+            return (str(error),)
+        return ()
 
     def _equipment(self) -> Equipment:
         async_on_main = not any(one.kind == "run" and not is_async(one.function) for one in self._service.declarations)
@@ -355,6 +363,7 @@ class _Run:
             self._log.notice("suspended", event_id=20, source=request.source)
             self._host.watchdog.suspended(self._machine.suspend)
             self._log.notice("continued", event_id=20)
+            self._host.tell(Event("continued", request.source))
         elif request.event == states.RELOAD:
             self._logs.reopen()
             self._host.request(request)
@@ -373,11 +382,7 @@ class _Run:
             code="hang",
         )
         self._log.critical(str(error), event_id=19, **view.dump(self._host))
-        self._host.outcome.fail(error, beat.name)
-        self._host.forced = True
-        self._report(error, beat.name)
-        self._host.state = states.STOPPED
-        self._loop.end()
+        self._host.abort(error, beat.name)
 
     def _report(self, error: BaseException, origin: str) -> None:
         from stayon.runtime.report import report_first_failure

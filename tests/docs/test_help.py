@@ -28,7 +28,7 @@ def _example(text: str) -> list[str]:
 
 @pytest.mark.parametrize("verb", words.VERBS, ids=lambda verb: verb.name)
 def test_the_help_of_a_verb_has_an_example_that_is_understood(verb: words.Verb, capsys) -> None:
-    """``stayon VERB --help`` says what it does, has every option, and an example with that verb; the page has it all."""
+    """``stayon VERB --help`` says what it does, has every option, and an example of it; the page has it all."""
     text = _help(capsys, verb.name)
 
     assert words.parse(_example(text), with_target=True).verb == verb

@@ -85,7 +85,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("block", PYTHON, ids=_name)
 def test_every_block_of_python_is_right(block: Block) -> None:
     """It compiles, imports only what is there, and what it declares is a service without mistakes."""
-    code = compile(block.text, str(block.page), "exec")
+    code = compile(block.text, str(block.page), "exec", dont_inherit=True)
     namespace = {"__name__": "a_page"}
     exec(code, namespace)  # noqa: S102  # our own pages
     for value in list(namespace.values()):
@@ -96,7 +96,7 @@ def test_every_block_of_python_is_right(block: Block) -> None:
 @pytest.mark.linux
 @pytest.mark.parametrize("block", [block for block in PYTHON if block.is_program], ids=_name)
 def test_every_program_runs(block: Block, shell, free_port) -> None:
-    """It becomes RUNNING with the configuration that follows it on the page, if one does, and stops at Ctrl-C with 0."""
+    """It becomes RUNNING with the configuration that follows it on the page, if one does, and Ctrl-C ends it with 0."""
     (shell.directory / "program.py").write_text(block.text, "utf-8")
     arguments = []
     if "config=Config" in block.text:

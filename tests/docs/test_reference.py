@@ -1,4 +1,4 @@
-"""The reference is what the source says: generated parts are the same, and written tables have every code and number."""
+"""The reference is what the source says: generated parts are the same, written tables have every code and number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "stayon"
 
-REWRITE = "python3 docs/generate.py"
+REWRITE = "PYTHONPATH=src python3 docs/generate.py"
 ROW = re.compile(r"^\| `([a-z0-9.-]+)` \| ([0-9, ]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 EVENT = re.compile(r"^\| ([0-9]+) \| ([A-Z, ]+) \|", re.MULTILINE)
 

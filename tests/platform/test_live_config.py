@@ -67,18 +67,18 @@ def test_an_atomic_rename_is_applied_within_400_ms(program: Program) -> None:
 
 
 def test_what_is_half_written_is_not_applied(program: Program) -> None:
-    """A file that is written bit by bit, and is bad in between, costs at most a complaint; then the whole holds."""
+    """A file that is being written is left alone until it is whole; who asks for a reload meanwhile is told why not."""
     program.config.write_text(document(1))
     started = program.run(WATCHING)
     with program.config.open("w") as file:
         file.write("left = 2\nright = [")
         file.flush()
-        started.wait_log("configuration not applied")
-        file.write("]\n")
-        file.flush()
-        started.wait_log("configuration not applied", 2)
-    program.config.write_text(document(3))
+        asked = program.verb("reload")
+        file.seek(0)
+        file.write(document(3).ljust(40))
     started.wait_log("configuration applied")
+    assert (asked.code, asked.err.count("\n")) == (78, 1)
+    assert f"{program.config}:2" in asked.err
     assert [record["fields"]["left"] for record in started.records("told")] == [3]
 
 

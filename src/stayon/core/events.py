@@ -20,6 +20,17 @@ class Report(Record):
     why: str = ""
 
 
+class Event(Record):
+    """What a platform tells besides requests, for ``on_event``: ``continued`` after Ctrl-Z; power, session, custom codes.
+
+    *detail* is the platform's own word for it, *code* its number (a custom code, a session), 0 for none.
+    """
+
+    kind: str
+    detail: str = ""
+    code: int = 0
+
+
 class Request(Record):
     """Something asked for from outside: *event* is one of ``core.states.REQUESTS``, or ``"dump"``, ``"suspend"``."""
 

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from stayon.core.events import Request
+    from stayon.core.events import Event, Request
     from stayon.core.health import Verdict
     from stayon.core.spec import ServiceSpec
     from stayon.core.states import Cell
     from stayon.machine import Machine, Places
+    from stayon.runtime.calls import Call
     from stayon.runtime.config.live import LiveConfig
     from stayon.runtime.logs.pipeline import Pipeline
     from stayon.runtime.loop import Loop
@@ -312,11 +313,11 @@ class Host:
         else:
             self.outcome.end_with(occurrence.exit_code, f"asked to stop before it was ready by {occurrence.origin}")
 
-    def _stop_hook_ended(self, call: Any) -> None:
+    def _stop_hook_ended(self, call: Call) -> None:
         if call.error is not None:
             self.handle(Occurrence(states.HOOK_FAILED, call.error, call.name))
 
-    def _stop_hook_late(self, call: Any) -> None:
+    def _stop_hook_late(self, call: Call) -> None:
         error = TimeoutError(f"it did not return within {self.spec.hook_timeout_s:g} s")
         self.handle(Occurrence(states.HOOK_FAILED, error, call.name))
 
@@ -367,6 +368,27 @@ class Host:
     def fail(self, error: BaseException, origin: str) -> None:
         """End the service because of *error*: a job whose ``on_failure`` says so, or the host's own fault."""
         self.handle(Occurrence(states.FAILED, error, origin))
+
+    def abort(self, error: BaseException, origin: str) -> None:
+        """End at once because of *error*, asking nobody: whoever hangs cannot be asked."""
+        if self.outcome.fail(error, origin):
+            self.on_first_failure(error, origin)
+        self.forced = True
+        self.state = states.STOPPED
+        self.loop.end()
+
+    def tell(self, event: Event) -> None:
+        """Have the ``on_event`` hooks called, each on its own; one that fails is logged, and the service goes on."""
+        for name, function, (context,) in self._functions("on_event"):
+            call = self.calls.start(name, function, context, event, on_end=self._event_told)
+            self.calls.limit(call, self.spec.hook_timeout_s, self._event_late)
+
+    def _event_told(self, call: Call) -> None:
+        if call.error is not None:
+            self.log.failure("a hook failed", call.error, hook=call.name)
+
+    def _event_late(self, call: Call) -> None:
+        self.log.error("a hook takes long", hook=call.name, limit_s=self.spec.hook_timeout_s)
 
     def adopt(self, spec: ServiceSpec) -> None:
         """Go on by *spec*: the operator has changed timeouts or jobs."""
