@@ -14,9 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
 from stayon.core.levels import INFO
 from stayon.runtime.logs.file_sink import FileSink

@@ -9,6 +9,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stayon.cli.program import Service as Service
+    from stayon.core.events import Event as Event
     from stayon.core.overlap import parallel as parallel
     from stayon.core.restart import backoff as backoff
     from stayon.core.restart import immediate as immediate
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from stayon.errors import TemporaryError as TemporaryError
     from stayon.errors import UnavailableError as UnavailableError
     from stayon.errors import UsageError as UsageError
+    from stayon.runtime.config.reload import ReloadAborted as ReloadAborted
     from stayon.runtime.config.secrets import Secret as Secret
     from stayon.runtime.config.shapes import needs_restart as needs_restart
     from stayon.runtime.context import Context as Context
@@ -35,6 +37,8 @@ _HOMES = {
     "parallel": "core.overlap",
     "Secret": "runtime.config.secrets",
     "needs_restart": "runtime.config.shapes",
+    "ReloadAborted": "runtime.config.reload",
+    "Event": "core.events",
     "StayonError": "errors",
     "UsageError": "errors",
     "UnavailableError": "errors",

@@ -10,7 +10,7 @@ from stayon.core import states
 from stayon.core.events import Event, Report, Request
 from stayon.core.levels import CRITICAL
 from stayon.core.record import Record
-from stayon.errors import ConfigError, HangError, StayonError, TemporaryError
+from stayon.errors import ConfigError, HangError, NotPermittedError, StayonError, TemporaryError
 from stayon.runtime import figures, view
 from stayon.runtime.calls import is_async
 from stayon.runtime.config.live import LiveConfig
@@ -20,6 +20,7 @@ from stayon.runtime.effective import effective_spec, host_defaults
 from stayon.runtime.host import Equipment, Host, Occurrence
 from stayon.runtime.log_setup import LogSetup
 from stayon.runtime.logs.capture import Capture, enable_crash_file, leftovers
+from stayon.runtime.logs.file_sink import FileSink
 from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
@@ -61,12 +62,13 @@ class Options(Record):
 
 
 class Ending(Record):
-    """How a run ended, and whether it was asked to start again. *lock* is still held: end the process, or release
-    it.
+    """How a run ended, whether somebody asked it to, and whether to start it again. *lock* is still held: end the
+    process, or release it.
     """
 
     exit_code: int
     why: str
+    asked: bool
     restart: bool
     lock: FileLock
 
@@ -129,7 +131,10 @@ def is_locked(machine: Machine, paths: Paths) -> bool:
     if not written.isdecimal() or not machine.process_identity(int(written)):
         return False
     lock = machine.file_lock(paths.lock)
-    held = lock.acquire() != 0
+    try:
+        held = lock.acquire() != 0
+    except NotPermittedError:
+        return True  # another account's; whoever wrote it lives
     if not held:
         lock.release()
     return held
@@ -170,9 +175,21 @@ def run(service: Service, options: Options, leave: Callable[[Ending], object]) -
     lock = _locked(machine, spec.name, paths)
     try:
         return _Run(service, spec, options, machine, paths).run(lock, leave)
+    except StayonError as error:
+        _log_failed_start(spec.name, options.instance, paths, error)
+        lock.release()
+        raise
     except BaseException:
         lock.release()
         raise
+
+
+def _log_failed_start(name: str, instance: str, paths: Paths, error: StayonError) -> None:
+    """Write *error* to the log file: standard error gets it as the command's last word, but often nobody reads that."""
+    logs = Pipeline(name, instance)
+    logs.use([FileSink(paths.places.logs, paths.log_name)])
+    logs.logger().critical(str(error), event_id=12)
+    logs.close()
 
 
 def _locked(machine: Machine, name: str, paths: Paths) -> FileLock:
@@ -332,7 +349,7 @@ class _Run:
         self._machine.starter.report(_report(self._host))
         self._logs.close()
         outcome = self._host.outcome
-        return Ending(outcome.exit_code, outcome.why, self._host.restart_wanted, lock)
+        return Ending(outcome.exit_code, outcome.why, outcome.asked, self._host.restart_wanted, lock)
 
     def _beat(self, page: StatusWriter) -> None:
         page.write_now()

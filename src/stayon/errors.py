@@ -8,8 +8,10 @@ from stayon import exits
 class StayonError(Exception):
     """The root of all errors. One line says everything; ``code`` stays the same from release to release.
 
-    *what* is a full clause without a full stop; *where* a path, a key or an address; *why* the cause as the system gave it;
-    *hint* the next thing to do, as a sentence. Raised out of ``run`` or a start hook, ``exit_code`` becomes the process's.
+    *what* is a full clause without a full stop; *where* a path, a key or an address; *why* the cause as the system
+    gave it;
+    *hint* the next thing to do, as a sentence. Raised out of ``run`` or a start hook, ``exit_code`` becomes the
+    process's.
     """
 
     exit_code = exits.FAILED

@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Protocol
+
+    from stayon.core.events import Report, Request
 else:
     Protocol = object
 
@@ -91,8 +93,11 @@ class Starter(Protocol):
 class DirectoryWatch(Protocol):
     """Tells that something in some directories changed; what it was is for the caller to find out."""
 
-    def watch(self, directories: Sequence[str]) -> None:
-        """Replace the set of watched directories. One that does not exist is passed over."""
+    def watch(self, directories: Sequence[str], *, writes: bool = False) -> None:
+        """Replace the set of watched directories. One that does not exist is passed over.
+
+        *writes*: each write to a file in them counts as a change, not only that somebody has finished writing.
+        """
         ...
 
     def fileno(self) -> int:

@@ -71,8 +71,9 @@ def _given_codes(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 def _exit_code_of(maker: str) -> int:
     """The exit code of the errors that *maker* makes; what is no class of ours tells of a bad configuration."""
     kind = getattr(errors, maker.rpartition(".")[2], None)
-    known = isinstance(kind, type) and issubclass(kind, errors.StayonError)
-    return kind.exit_code if known else errors.ConfigError.exit_code
+    if isinstance(kind, type) and issubclass(kind, errors.StayonError):
+        return kind.exit_code
+    return errors.ConfigError.exit_code
 
 
 def exit_codes_by_error() -> dict[str, set[int]]:
@@ -81,7 +82,7 @@ def exit_codes_by_error() -> dict[str, set[int]]:
     for path in SOURCE.rglob("*.py"):
         for maker, given in _given_codes(ast.parse(path.read_text("utf-8"))):
             for value in (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,):
-                if isinstance(value, ast.Constant) and value.value:
+                if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value:
                     found[value.value].add(_exit_code_of(maker))
     for value in vars(problems).values():  # those that are given by name
         if isinstance(value, str) and value.startswith("config."):
@@ -101,12 +102,13 @@ def test_every_error_is_in_the_reference_with_its_exit_code() -> None:
 
 def test_every_numbered_event_is_in_the_reference() -> None:
     """Each ``event_id`` of a log call stands in the table of the log format, once."""
-    used = set()
+    used: set[int] = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call):
                 values = [each.value for each in node.keywords if each.arg == "event_id"]
-                used |= {value.value for value in values if isinstance(value, ast.Constant) and value.value}
+                numbers = [value.value for value in values if isinstance(value, ast.Constant)]
+                used |= {number for number in numbers if isinstance(number, int) and number}
     documented = [int(number) for number, _level in EVENT.findall(_text("reference/log-format.md"))]
 
     assert documented == sorted(used)

@@ -102,7 +102,8 @@ class Started:
 
     def _read_out(self) -> None:
         assert self.process.stdout is not None
-        self.out = self.process.stdout.read()
+        for line in self.process.stdout:
+            self.out += line
 
     @property
     def err(self) -> str:

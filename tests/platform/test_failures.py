@@ -158,7 +158,7 @@ def test_a_failure_while_stopping_is_a_failure(program: Program) -> None:
         """)
     assert started.stop() == 70
     assert (
-        "on_stop slow: TimeoutError: it did not return within 0.2 s" in started.records("stopped")[0]["fields"]["why"]
+        "on_stop slow did not return within 0.2 s" in started.records("stopped")[0]["fields"]["why"]
     )
 
 

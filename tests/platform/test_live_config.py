@@ -248,7 +248,8 @@ def reader(ctx):
     assert started.stop() == 0
     fields = started.records("read")[-1]["fields"]
     print(fields)
-    assert (fields["mixed"], fields["seen"]) == (0, 6)
+    assert fields["mixed"] == 0
+    assert fields["seen"] >= 5, "the last one may come too shortly before the end"
     assert fields["reads"] > 1000
 
 

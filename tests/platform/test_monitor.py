@@ -392,3 +392,6 @@ def test_stayon_finds_it_by_its_module(monitor, program) -> None:
     found = program.stayon("status", "stayon.services.monitor:service")
 
     assert found.out.startswith("monitor:")
+    stayon = [sys.executable, "-m", "stayon"]
+    run = program.start(None, "run", "stayon.services.monitor:service", command=stayon).wait_running()
+    assert run.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_a_command_that_is_not_there_is_told_with_the_configuration() -> None:
         check_alerts(Alerts(command=("no-such-command",)))
 
     assert caught.value.code == "monitor.alert-command"
-    assert "No such file" in send(Alerts(command=("/no/such/command",)), BODY, Net())
+    assert send(Alerts(command=("/no/such/command",)), BODY, Net()) == "the command failed: No such file or directory"
 
 
 def test_a_webhook_gets_the_alert_and_the_token(hook) -> None:
@@ -198,6 +199,20 @@ def test_an_alert_that_does_not_arrive_is_trouble(hook) -> None:
     assert delivered(delivery, desk, [{}]) == [False]
     assert "403" in delivery.trouble
     assert desk.lines == ["an alert did not arrive"]
+
+
+def test_an_alert_that_nobody_wants_any_more_is_harmless() -> None:
+    """The configuration may take command and webhook away while an alert waits."""
+    delivery, desk = Delivery(Net()), Desk()
+
+    assert delivered(delivery, desk, [{}]) == [False]
+
+
+def test_a_full_disk_is_a_failed_alert(monkeypatch, tmp_path) -> None:
+    """The command's input is a file; where none can be made, the alert has not arrived, and nothing is raised."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+    assert send(Alerts(command=python("")), BODY, Net()).startswith("the command failed: ")
 
 
 def test_closing_leaves_what_waits_to_the_next_start(hook) -> None:

@@ -214,6 +214,14 @@ def test_a_file_that_is_no_database_is_put_aside(desk, tmp_path) -> None:
     assert len(rows(one)) == 1
 
 
+def test_what_a_later_version_has_written_does_no_harm(desk) -> None:
+    """A word that this version does not know counts as nothing known."""
+    one, _ = recalled(desk, "a")
+    write(one, desk, entry("a", told=Told("on fire", {}, 1)))
+
+    assert recalled(desk, "a")[1]["a"].told.state == UP
+
+
 def test_a_directory_that_cannot_be_used_is_told(desk) -> None:
     """Without a place for the history there is a line in the log, and the watching goes on."""
     desk.state_dir += "/missing"

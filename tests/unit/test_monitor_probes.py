@@ -142,7 +142,7 @@ def test_a_missing_text_is_down(serve) -> None:
     assert (found.state, found.why) == (DOWN, "the answer does not contain 'goodbye'")
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "no-such-charset"])
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "no-such-charset", "idna", "hex"])
 def test_text_is_found_in_its_charset(serve, charset) -> None:
     """The answer is read as it says it is written; an unknown charset counts as UTF-8."""
     body = "größer".encode("iso-8859-1" if charset == "iso-8859-1" else "utf-8")
@@ -183,7 +183,12 @@ def test_a_redirect_is_what_it_is_unless_followed(serve) -> None:
 
 
 @pytest.mark.parametrize(
-    ("location", "why"), [("/again", "more than 5 redirects"), ("ftp://host/", "redirect must begin with http://")]
+    ("location", "why"),
+    [
+        ("/again", "more than 5 redirects"),
+        ("ftp://host/", "redirect must begin with http://"),
+        ("http://[", "Invalid IPv6 URL"),
+    ],
 )
 def test_a_redirect_that_leads_nowhere_is_down(serve, location, why) -> None:
     """Round in circles, or to something that is no website."""

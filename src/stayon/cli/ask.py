@@ -4,7 +4,7 @@ answer.
 
 from __future__ import annotations
 
-import sys
+import os
 import time
 
 from stayon import app, exits
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from stayon.cli.command import Call
     from stayon.runtime.status_reading import Reading
 
+SIGTERM = 15
+
 # ``status``: as systemctl(1) and the LSB have it.
 NOT_RUNNING = 3
 
@@ -36,6 +38,11 @@ class Peer(Record):
 
     name: str
     paths: app.Paths
+    program: str
+
+    def command(self, verb: str) -> str:
+        """What has to be typed for *verb*."""
+        return f"stayon {verb} {self.name}" if self.program == "stayon" else f"{self.program} {verb}"
 
     def read(self) -> Reading:
         """What is known of it now."""
@@ -59,14 +66,14 @@ class Peer(Record):
             raise UnavailableError(
                 f"cannot {verb} {self.name}",
                 why=self.read().text,
-                hint=f"Start it first, or look at its log: {_program()} logs",
+                hint=f"Start it first, or look at its log: {self.command('logs')}",
                 code="control.not-running",
             ) from error
 
 
 def peer(call: Call) -> Peer:
     """The service that *call* is about."""
-    return Peer(call.name, app.paths_of(app.here(), call.name, call.given.get("instance", "")))
+    return Peer(call.name, app.paths_of(app.here(), call.name, call.given.get("instance", "")), call.program)
 
 
 def status(call: Call) -> int:
@@ -91,7 +98,11 @@ def stop(call: Call) -> int:
     if before.verdict not in (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING):
         _answer(call, {"state": "STOPPED"}, f"{call.name} is not running: {before.text}")
         return exits.DONE
-    service.ask("stop", min(timeout_s, ANSWER_S))
+    if before.status is not None and before.status.exit_code is not None:
+        # It waits to be started again, and nobody is at the control socket; its signals are as they were.
+        os.kill(before.status.pid, SIGTERM)
+    else:
+        service.ask("stop", min(timeout_s, ANSWER_S))
     after = _wait(
         service, lambda found: found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN), "stop", timeout_s
     )
@@ -174,7 +185,7 @@ def _wait(service: Peer, is_done: Callable[[Reading], bool], verb: str, timeout_
             raise TemporaryError(
                 f"{service.name} did not {verb} within {timeout_s:g} s",
                 why=found.text,
-                hint=f"See who is late: {_program()} dump",
+                hint=f"See who is late: {service.command('dump')}",
                 code="control.too-long",
             )
         time.sleep(LOOK_S)
@@ -212,7 +223,3 @@ def _is_later(found: Reading, before: Any) -> bool:
 
 def _settled(found: Reading) -> bool:
     return found.status is not None and found.status.state == "RUNNING"
-
-
-def _program() -> str:
-    return sys.argv[0]

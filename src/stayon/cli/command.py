@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 
 class Call(Record):
-    """A verb being carried out: the service's name, the service (None if only its name is known), the options by name
-    (absent ones are not there), and what stands behind ``--``.
+    """A verb being carried out: the service's name, the service (None if only its name is known), how the program was
+    called, the options by name (absent ones are not there), and what stands behind ``--``.
     """
 
     name: str
     service: Service | None = None
+    program: str = "stayon"
     given: Mapping[str, Any] = {}  # never changed: a Record's default is shared
     arguments: tuple[str, ...] = ()
 
@@ -48,7 +49,7 @@ def execute(words: Sequence[str], *, program: str, service: Service | None = Non
 def _execute(words: Sequence[str], program: str, service: Service | None) -> int:
     if not words and service is not None:
         # The program alone means run, and a running service needs no grammar.
-        return _code("run:run")(Call(service.name, service))
+        return _code("run:run")(Call(service.name, service, program))
     from stayon.cli.words import help_text, overview, parse
 
     with_target = service is None
@@ -70,7 +71,7 @@ def _execute(words: Sequence[str], program: str, service: Service | None) -> int
         name, service = find(understood.target)
     else:
         name = service.name
-    return _code(understood.verb.code)(Call(name, service, understood.given, understood.arguments))
+    return _code(understood.verb.code)(Call(name, service, program, understood.given, understood.arguments))
 
 
 def _code(path: str) -> Callable[[Call], int]:

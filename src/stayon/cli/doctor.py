@@ -87,8 +87,8 @@ def _python() -> Finding:
 
 
 def _configuration(patient: Patient) -> tuple[Loaded | None, Finding]:
-    store = app.store_of(patient.service, patient.spec, patient.paths, patient.options, app.here())
     try:
+        store = app.store_of(patient.service, patient.spec, patient.paths, patient.options, app.here())
         loaded = store.load()
     except StayonError as error:
         return None, _bad("configuration", error)

@@ -39,7 +39,7 @@ def logs(call: Call) -> int:
             show(line)
         return exits.DONE
     watch = app.here().directory_watch()
-    watch.watch([directory])
+    watch.watch([directory], writes=True)
     for line in follow(directory, paths.log_name, lambda timeout_s: _wait(watch, timeout_s), count, wanted):
         show(line)
     return exits.DONE

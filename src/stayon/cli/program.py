@@ -22,7 +22,7 @@ class Service(definition.Service):
 
         The last statement of the user's file, under ``if __name__ == "__main__":``.
         """
-        program = os.path.basename(sys.argv[0]) or self.name
+        program = _program_name() or self.name
         leave(execute(sys.argv[1:] if words is None else words, program=program, service=self))
 
 
@@ -41,3 +41,11 @@ def leave(code: int) -> NoReturn:
         except OSError:
             code = code or 1
     os._exit(code)
+
+
+def _program_name() -> str:
+    """How this program was called, for messages: its file's name, or ``python -m MODULE``."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is not None:
+        return f"python -m {spec.name.removesuffix('.__main__')}"
+    return os.path.basename(sys.argv[0])

@@ -90,7 +90,7 @@ def _start_again_if_wanted(call: Call, ending: Ending, before: Handover, began: 
     if ending.restart:
         _replace(Handover(before.restarts + 1), ending)
     policy = _policy(call)
-    if policy is None or not ending.exit_code:
+    if policy is None or ending.asked:
         return
     from stayon.core import restart
 

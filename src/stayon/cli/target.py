@@ -114,7 +114,11 @@ def _innermost(place: str, error: Exception) -> str:
     where, step = place, error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename
-        if not file.startswith("<") and f"{os.sep}stayon{os.sep}" not in file:
+        if (
+            not file.startswith("<")
+            and f"{os.sep}stayon{os.sep}" not in file
+            and f"{os.sep}importlib{os.sep}" not in file
+        ):
             where = f"{file}:{step.tb_lineno}"
         step = step.tb_next
     return where

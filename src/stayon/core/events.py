@@ -21,7 +21,8 @@ class Report(Record):
 
 
 class Event(Record):
-    """What a platform tells besides requests, for ``on_event``: ``continued`` after Ctrl-Z; power, session, custom codes.
+    """What a platform tells besides requests, for ``on_event``: ``continued`` after Ctrl-Z; power, session, custom
+    codes.
 
     *detail* is the platform's own word for it, *code* its number (a custom code, a session), 0 for none.
     """

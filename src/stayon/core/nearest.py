@@ -1,4 +1,6 @@
-"""The known name that a mistyped one most likely means. (``difflib`` would cost 1.3 MB, for good, at the first typing error.)"""
+"""The known name that a mistyped one most likely means. (``difflib`` would cost 1.3 MB, for good, at the first
+typing error.)
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,13 @@ def checked_name(name: object, what: str) -> str:
         )
     wrong = [character for character in name if character not in _NAME_CHARACTERS]
     if wrong or not name[0].isalnum():
-        culprit = repr(wrong[0]) if wrong else f"{name[0]!r} at its beginning"
+        culprit = (
+            "a blank in it"
+            if wrong[:1] == [" "]
+            else f"{wrong[0]!r} in it"
+            if wrong
+            else f"{name[0]!r} at its beginning"
+        )
         raise UsageError(
             f"the name {name!r} of {what} has {culprit}",
             hint='Use letters, digits, ".", "_" and "-", beginning with a letter or digit.',

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 # inotify(7), <sys/inotify.h>
-_ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO = 0x4, 0x8, 0x40, 0x80
+_MODIFY, _ATTRIB, _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO = 0x2, 0x4, 0x8, 0x40, 0x80
 _CREATE, _DELETE, _DELETE_SELF, _MOVE_SELF = 0x100, 0x200, 0x400, 0x800
 _OVERFLOW, _IGNORED = 0x4000, 0x8000
 _ONLY_DIRECTORIES, _ADD_TO_MASK = 0x1000000, 0x20000000
@@ -34,12 +34,17 @@ class InotifyWatch:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wanted: tuple[str, ...] = ()
+        self._changes = _CHANGES
         self._watched: dict[int, str] = {}
         self._anchors: set[int] = set()
 
-    def watch(self, directories: Sequence[str]) -> None:
-        """Replace the set of watched directories. One that does not exist (yet) is waited for."""
+    def watch(self, directories: Sequence[str], *, writes: bool = False) -> None:
+        """Replace the set of watched directories. One that does not exist (yet) is waited for.
+
+        *writes*: tell every single write to a file in them as well, not only its end.
+        """
         self._wanted = tuple(directories)
+        self._changes = _CHANGES | _MODIFY if writes else _CHANGES
         self._settle()
 
     def fileno(self) -> int:
@@ -100,7 +105,7 @@ class InotifyWatch:
     def _follow(self, directory: str) -> None:
         """Watch *directory* or, while it is missing, the nearest one above, where the way to it will appear."""
         for _ in range(_TRIES):
-            wd = self._add(directory, _CHANGES | _ENDS)
+            wd = self._add(directory, self._changes | _ENDS)
             if wd != -1:
                 self._watched[wd] = directory
                 return

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 class SlowPollWatch:
     """Has no descriptor, and always answers that anything may have changed."""
 
-    def watch(self, directories: Sequence[str]) -> None:
+    def watch(self, directories: Sequence[str], *, writes: bool = False) -> None:
         """Nothing is watched."""
 
     def fileno(self) -> int:

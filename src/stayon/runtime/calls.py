@@ -66,7 +66,9 @@ class Call:
 
 
 class Calls:
-    """Starts calls and reports their ends on the loop's thread, then calls ``on_ended()``. For the loop's thread only."""
+    """Starts calls and reports their ends on the loop's thread, then calls ``on_ended()``. For the loop's thread
+    only.
+    """
 
     def __init__(self, loop: Loop, executor: Executor, room: AsyncRoom) -> None:
         self._loop, self._executor, self._room = loop, executor, room
@@ -118,43 +120,59 @@ class Calls:
 
 
 class Sequence:
-    """Functions called one after the other, each within a limit; the first error or timeout ends it.
+    """Functions called one after the other, each within a limit.
 
-    *on_end* gets None, or the error, on the loop's thread. A call that came too late is no longer heard.
+    The first error or timeout ends it: *on_end* gets it, or None, on the loop's thread. With *on_error*, that is told
+    ``(name, error)`` instead, and the next one is called. A call that came too late is no longer heard.
     """
 
-    def __init__(self, calls: Calls, timeout_s: float, on_end: Callable[[BaseException | None], object]) -> None:
-        self._calls, self._timeout_s, self._on_end = calls, timeout_s, on_end
+    def __init__(
+        self,
+        calls: Calls,
+        timeout_s: float,
+        on_end: Callable[[BaseException | None], object],
+        on_error: Callable[[str, BaseException], object] | None = None,
+    ) -> None:
+        self._calls, self._timeout_s, self._on_end, self._on_error = calls, timeout_s, on_end, on_error
         self._left: list[tuple[str, Callable[..., Any], tuple[Any, ...]]] = []
         self._current: Call | None = None
 
     def start(self, functions: list[tuple[str, Callable[..., Any], tuple[Any, ...]]]) -> None:
         """Begin with the first of ``(name, function, arguments)``; with none, *on_end* is called at once."""
         self._left = functions[::-1]
-        self._next(None)
+        self._next()
 
     def give_up(self) -> None:
         """Hear nothing more of the call under way, and call no further one."""
         self._current = None
         self._left = []
 
-    def _next(self, call: Call | None) -> None:
-        if call is not None:
-            if call is not self._current:
-                return
-            if call.error is not None:
-                self._finish(call.error)
-                return
+    def _next(self) -> None:
         if not self._left:
             self._finish(None)
             return
         name, function, arguments = self._left.pop()
-        self._current = self._calls.start(name, function, *arguments, on_end=self._next)
+        self._current = self._calls.start(name, function, *arguments, on_end=self._ended)
         self._calls.limit(self._current, self._timeout_s, self._timed_out)
+
+    def _ended(self, call: Call) -> None:
+        if call is not self._current:
+            return
+        if call.error is None:
+            self._next()
+        else:
+            self._failed(call, call.error)
 
     def _timed_out(self, call: Call) -> None:
         if call is self._current:
-            self._finish(TimeoutError(f"{call.name} did not return within {self._timeout_s:g} s"))
+            self._failed(call, TimeoutError(f"{call.name} did not return within {self._timeout_s:g} s"))
+
+    def _failed(self, call: Call, error: BaseException) -> None:
+        if self._on_error is None:
+            self._finish(error)
+        else:
+            self._on_error(call.name, error)
+            self._next()
 
     def _finish(self, error: BaseException | None) -> None:
         self.give_up()

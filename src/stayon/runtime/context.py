@@ -91,4 +91,4 @@ class Context:
         """Take the job *name* away; a run under way sees ``ctx.stopping`` set and is not waited for. Unknown names are
         ignored, since the job may have ended by itself.
         """
-        self._host.loop.post(self._host.jobs.remove, name)
+        self._host.cancel_job(name)

@@ -1,4 +1,6 @@
-"""The service's end of the control socket: who listens. What is said there is ``control_visit``, loaded at the first visit."""
+"""The service's end of the control socket: who listens. What is said there is ``control_visit``, loaded at the first
+visit.
+"""
 
 from __future__ import annotations
 

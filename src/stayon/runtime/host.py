@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stayon import exits
-from stayon.core import states
+from stayon.core import health, states
 from stayon.core.record import Record
 from stayon.core.schedule import LOOK_AGAIN_S
 from stayon.core.states import decide
@@ -103,6 +103,8 @@ class Host:
         self.calls.on_ended = self.check_all_ended
         self.workers = Workers(self.loop, self.watchdog, equipment)
         self.jobs = Jobs(self)
+        # Kept apart from the jobs, which only the loop's thread changes: names are given and taken on any thread.
+        self._job_names = {job.spec.name for job in self.jobs}
         self.checks = Checks(self.loop, self.calls, lambda name: self.context(f"check {name}"))
         self.checks.on_change = self._health_changed
         self.on_change: Callable[[Host], object] = lambda _host: None
@@ -127,17 +129,25 @@ class Host:
         """Declare a job while running. From any thread; raises ``UsageError`` there."""
         declaration = Declaration(kind, function, said, place_of(function))
         spec = job_spec(declaration)
-        if spec.name in self.jobs:
+        if spec.name in self._job_names:
             raise UsageError(
                 f"there is a job {spec.name!r} already", hint="Give it another name=.", code="spec.duplicate"
             )
+        self._job_names.add(spec.name)
         self.loop.post(self.jobs.add, spec, function)
+
+    def cancel_job(self, name: str) -> None:
+        """Take a job away; its name may be given again at once. From any thread."""
+        self._job_names.discard(name)
+        self.loop.post(self.jobs.remove, name)
 
     # -- events ------------------------------------------------------------------------------------
 
     def request(self, request: Request) -> Cell:
         """Do what was asked for from outside; the cell tells a refusal and why."""
         self.log.debug("asked", verb=request.event, source=request.source)
+        if request.event in (states.STOP, states.FORCE):
+            self.outcome.asked = True
         return self.handle(Occurrence(request.event, exit_code=request.exit_code, origin=request.source))
 
     def handle(self, occurrence: Occurrence) -> Cell:
@@ -185,12 +195,12 @@ class Host:
 
     def _too_long(self, state: str, limit_s: float) -> None:
         error = FailedError(
-            f"it was still {state} after {limit_s:g} s",
+            f"it had not {_DONE[state]} after {limit_s:g} s",
             why=self._who_is_late(state),
             hint=_LATE_HINTS[state],
             code="host.too-long",
         )
-        self.handle(Occurrence(states.TIMED_OUT, error, state))
+        self.handle(Occurrence(states.TIMED_OUT, error, _DOING[state]))
 
     def _who_is_late(self, state: str) -> str:
         names = [call.name for call in (*self.workers.under_way, *self.calls.under_way)]
@@ -298,9 +308,8 @@ class Host:
         self.jobs.stop()
         self.checks.stop()
         self.loop.call_later(self.spec.stop_timeout_s / 2, self.workers.cancel_tasks)
-        for name, function, arguments in reversed(self._functions("on_stop")):
-            call = self.calls.start(name, function, *arguments, on_end=self._stop_hook_ended)
-            self.calls.limit(call, self.spec.hook_timeout_s, self._stop_hook_late)
+        self._hooks = Sequence(self.calls, self.spec.hook_timeout_s, lambda _error: None, self._stop_hook_failed)
+        self._hooks.start(self._functions("on_stop")[::-1])
         self.loop.post(self.check_all_ended)
 
     def _note(self, occurrence: Occurrence) -> None:
@@ -313,13 +322,8 @@ class Host:
         else:
             self.outcome.end_with(occurrence.exit_code, f"asked to stop before it was ready by {occurrence.origin}")
 
-    def _stop_hook_ended(self, call: Call) -> None:
-        if call.error is not None:
-            self.handle(Occurrence(states.HOOK_FAILED, call.error, call.name))
-
-    def _stop_hook_late(self, call: Call) -> None:
-        error = TimeoutError(f"it did not return within {self.spec.hook_timeout_s:g} s")
-        self.handle(Occurrence(states.HOOK_FAILED, error, call.name))
+    def _stop_hook_failed(self, name: str, error: BaseException) -> None:
+        self.handle(Occurrence(states.HOOK_FAILED, error, name))
 
     def do_keep_failure(self, occurrence: Occurrence) -> None:
         """Note it; the first one is reported at once, with all that helps to understand it."""
@@ -405,7 +409,8 @@ class Host:
         self.on_hang(beat)
 
     def _health_changed(self, name: str, verdict: Verdict) -> None:
-        self.log.warning("health check", check=name, status=verdict.status, why=verdict.why)
+        tell = self.log.info if verdict.status == health.OK else self.log.warning
+        tell("health check", event_id=26, check=name, status=verdict.status, why=verdict.why)
         self.on_change(self)
 
     def context(self, job: str = "", *, stopping: Flag | None = None, beat: Beat | None = None) -> Context:
@@ -447,6 +452,18 @@ class Host:
         self._hooks.start(self._functions(kind))
 
 
+_DOING = {
+    states.START_PENDING: "start",
+    states.PAUSE_PENDING: "pause",
+    states.CONTINUE_PENDING: "resume",
+    states.STOP_PENDING: "stop",
+}
+_DONE = {
+    states.START_PENDING: "started",
+    states.PAUSE_PENDING: "paused",
+    states.CONTINUE_PENDING: "gone on",
+    states.STOP_PENDING: "stopped",
+}
 _LATE_HINTS = {
     states.START_PENDING: "Call ctx.ready() as soon as the work can begin, or raise start_timeout",
     states.PAUSE_PENDING: "Let long jobs look at ctx.paused, or raise stop_timeout",

@@ -13,6 +13,8 @@ class Outcome:
         self.error: BaseException | None = None
         self.origin = ""
         self.later: list[str] = []
+        # Whether somebody wanted it to stop: then no policy starts it again, however it ended.
+        self.asked = False
         self._code = exits.DONE
         self._why = ""
 

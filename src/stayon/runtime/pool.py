@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from _collections import deque  # the C half of ``collections``
 
@@ -9,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    Task = tuple[Callable[..., object], tuple[Any, ...]]
 
 IDLE_S = 30.0
 
@@ -23,7 +26,7 @@ class Pool:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._calls: deque[Task] = deque()
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()
         self._closed = False
@@ -55,64 +58,60 @@ class Pool:
             worker.join(timeout_s)
         return not self._workers
 
-    def next_call(self, worker: _Worker) -> tuple[Callable[..., object], tuple[Any, ...]] | None:
-        """For a worker that is done: the next call, or None when it should wait for one."""
+    def next_call(self, worker: _Worker) -> None:
+        """Give *worker*, which is done, its next call, or None if it is to leave, or do so later."""
         with self._lock:
             if self._calls:
-                call: tuple[Callable[..., object], tuple[Any, ...]] = self._calls.popleft()
-                return call
-            if not self._closed:
+                worker.give(self._calls.popleft())
+            elif self._closed:
+                worker.give(None)
+            else:
                 self._idle.append(worker)
-            return None
 
-    def leave(self, worker: _Worker, *, fallen: bool = False) -> bool:
-        """Take *worker* off the books; False if a call was handed to it just now and it has to stay."""
+    def is_superfluous(self, worker: _Worker) -> bool:
+        """Whether *worker*, idle for long, may leave: not if it is being given something just now."""
         with self._lock:
-            if worker.has_call and not fallen:
+            if worker not in self._idle:
                 return False
-            if worker in self._idle:
-                self._idle.remove(worker)
-            self._workers.discard(worker)
+            self._idle.remove(worker)
             return True
 
-    @property
-    def closed(self) -> bool:
-        """Whether ``close`` was called."""
-        return self._closed
+    def forget(self, worker: _Worker) -> None:
+        """*worker* leaves."""
+        with self._lock:
+            self._workers.discard(worker)
 
 
 class _Worker(threading.Thread):
-    def __init__(self, pool: Pool, name: str, first: tuple[Callable[..., object], tuple[Any, ...]]) -> None:
+    """Makes calls. Whatever it is given opens its gate once, and it passes the gate once for each: nothing is lost."""
+
+    def __init__(self, pool: Pool, name: str, first: Task) -> None:
         super().__init__(name=name, daemon=True)
         self._pool = pool
-        self._call: tuple[Callable[..., object], tuple[Any, ...]] | None = first
         self._given = threading.Lock()
-        self._given.acquire()
+        self._call: Task | None = first
 
-    @property
-    def has_call(self) -> bool:
-        return self._call is not None
-
-    def give(self, call: tuple[Callable[..., object], tuple[Any, ...]] | None) -> None:
+    def give(self, call: Task | None) -> None:
         self._call = call
         self._given.release()
 
     def run(self) -> None:
-        while True:
-            self._work()
-            woken = not self._pool.closed and self._given.acquire(timeout=IDLE_S)
-            if (not woken or self._pool.closed) and self._pool.leave(self):
-                return
-
-    def _work(self) -> None:
-        while self._call is not None:
-            function, arguments = self._call
-            self._call = None
+        while self._wait():
+            call, self._call = self._call, None
+            if call is None:
+                break
+            function, arguments = call
             try:
                 function(*arguments)
-            except BaseException:
-                self._pool.leave(self, fallen=True)
-                raise
+            except BaseException:  # noqa: BLE001  # told as a thread's uncaught one; the line behind it must go on
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self)))
             # A worker that waits must not keep the last call's objects alive.
-            del function, arguments
-            self._call = self._pool.next_call(self)
+            del call, function, arguments
+            self._pool.next_call(self)
+        self._pool.forget(self)
+
+    def _wait(self) -> bool:
+        while not self._given.acquire(timeout=IDLE_S):
+            if self._pool.is_superfluous(self):
+                return False
+        return True

@@ -93,7 +93,9 @@ class AsyncRoom:
                 self._open_room(self._run)
 
     def run(self, coroutine: Any) -> Any:
-        """Run *coroutine* to its end; gives what it returns, raises what it raises. Blocks; not on the loop's thread."""
+        """Run *coroutine* to its end; gives what it returns, raises what it raises. Blocks; not on the loop's
+        thread.
+        """
         from stayon.runtime.calls import Call
 
         done = threading.Semaphore(0)

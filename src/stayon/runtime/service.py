@@ -13,7 +13,7 @@ from stayon.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, TypedDict, TypeVar, Unpack
+    from typing import Any, TypedDict, TypeVar, Unpack, overload
 
     from stayon.core.overlap import Overlap
     from stayon.core.restart import Policy
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
         delay: Duration
         hang_timeout: Duration | None
 
+    class CheckOptions(TypedDict, total=False):
+        """What ``check`` takes."""
+
+        name: str | None
+        every: Duration
+        timeout: Duration
+        rise: int
+        fall: int
+
     class ServiceOptions(TypedDict, total=False):
         """What ``Service`` takes besides its name."""
 
@@ -48,6 +57,13 @@ if TYPE_CHECKING:
         hook_timeout: Duration
         hang_timeout: Duration | None
         probes: str | int | None
+
+
+else:
+
+    def overload(function: object) -> object:
+        """Nothing: only type checkers read overloads."""
+        return function
 
 
 JOB_DEFAULTS: dict[str, Any] = {
@@ -122,6 +138,10 @@ class Service:
         self.declarations.append(Declaration(kind, function, said, place_of(function)))
         return function
 
+    @overload
+    def run(self, function: F, /, *, hang_timeout: Duration | None = None) -> F: ...
+    @overload
+    def run(self, /, *, hang_timeout: Duration | None = None) -> Callable[[F], F]: ...
     def run(self, function: F | None = None, /, **options: Any) -> Any:
         """The service itself: ``function(ctx)`` on the main thread (``async def``: on an event loop there).
 
@@ -130,6 +150,10 @@ class Service:
         """
         return self._with_options("run", function, options)
 
+    @overload
+    def task(self, function: F, /, *, name: str | None = None, hang_timeout: Duration | None = None) -> F: ...
+    @overload
+    def task(self, /, *, name: str | None = None, hang_timeout: Duration | None = None) -> Callable[[F], F]: ...
     def task(self, function: F | None = None, /, **options: Any) -> Any:
         """A further worker: as ``run``, on a thread of its own, started when the service is RUNNING.
 
@@ -150,6 +174,10 @@ class Service:
         """Call the function by the calendar, in time zone *tz*; options as for ``every``. Needs ``stayon[cron]``."""
         return lambda function: self._declare("cron", function, {"expression": expression, "tz": tz, **options})
 
+    @overload
+    def check(self, function: F, /, **options: Unpack[CheckOptions]) -> F: ...
+    @overload
+    def check(self, /, **options: Unpack[CheckOptions]) -> Callable[[F], F]: ...
     def check(self, function: F | None = None, /, **options: Any) -> Any:
         """A health check: ``function(ctx)`` is well unless it raises or returns False.
 

@@ -57,7 +57,7 @@ def read_status(path: str, now_s: float, pid_alive: Callable[[int, str], bool], 
     ``NotPermittedError``.
     """
     status = read_page(path)
-    alive = status is not None and status.exit_code is None and pid_alive(status.pid, status.process)
+    alive = status is not None and pid_alive(status.pid, status.process)
     return judge(status, Facts(now_s, alive, lock_held))
 
 
@@ -107,6 +107,9 @@ def _status(text: str) -> Status | None:
 
 def judge(status: Status | None, facts: Facts) -> Reading:
     """What to make of a page and the facts beside it. Pure; every case is a line of the table in the tests."""
+    if facts.lock_held and facts.pid_alive and status is not None and status.exit_code is not None:
+        # A process that starts itself again keeps its pid, and its lock while it waits.
+        return Reading(STARTING, f"waiting to be started again; it {_end_text(status)}", status)
     if facts.lock_held and (status is None or status.exit_code is not None or not facts.pid_alive):
         return Reading(STARTING, "starting: it has not said anything yet")
     if status is None:

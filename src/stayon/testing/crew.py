@@ -66,7 +66,9 @@ class Crew:
         """Nothing is kept that would have to go."""
 
     def start_thread(self, function: Callable[[], object], name: str) -> None:
-        """Have *function* called on a thread that counts as busy from now on, so that no time passes before it begins."""
+        """Have *function* called on a thread that counts as busy from now on, so that no time passes before it
+        begins.
+        """
         joined = allocate_lock()
         joined.acquire()
 

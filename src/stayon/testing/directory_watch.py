@@ -27,8 +27,8 @@ class FakeDirectoryWatch:
         self._names.append(name)
         self.bell.ring()
 
-    def watch(self, directories: Sequence[str]) -> None:
-        """Replace the set of watched directories."""
+    def watch(self, directories: Sequence[str], *, writes: bool = False) -> None:  # noqa: ARG002  # a test decides
+        """Replace the set of watched directories. What a test calls ``change`` for is told with or without *writes*."""
         self.directories = tuple(directories)
 
     def fileno(self) -> int:

@@ -1,4 +1,6 @@
-"""The wiring of a simulated service: the runtime that ``app`` wires to this computer, wired to one that is not there."""
+"""The wiring of a simulated service: the runtime that ``app`` wires to this computer, wired to one that is not
+there.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from stayon.app import CONFIG_ENDINGS
 from stayon.core import states
-from stayon.core.events import Report
+from stayon.core.events import Report, Request
 from stayon.core.levels import CRITICAL, parse
 from stayon.core.record import Record
 from stayon.errors import HangError, UsageError
@@ -85,6 +87,9 @@ class Rig:
         """Let the host's loop run, and the service start; *on_end* when the loop has ended, on its thread."""
 
         def ended(error: BaseException | None) -> None:
+            if error is not None:
+                self.host.outcome.fail(error, "the host")
+                self.host.state = states.STOPPED
             self.host.equipment.async_room.close()
             on_end(error)
 
@@ -180,10 +185,12 @@ class Rig:
         self.fault = self.fault or error
         host = self.host
         host.log.failure("the host failed", error, level=CRITICAL)
-        if host.stopping:
-            host.forced = True
-            host.loop.end()
-        host.fail(error, "the host")
+        if not host.stopping:
+            host.fail(error, "the host")
+            return
+        host.do_keep_failure(Occurrence(states.FAILED, error, "the host"))
+        host.request(Request(states.FORCE, "the host"))
+        host.loop.end()
 
     def _hung(self, beat: Beat) -> None:
         host = self.host

@@ -1,4 +1,6 @@
-"""A service in simulated time: the real host, jobs and hooks on a computer that is not there. A year passes in a second."""
+"""A service in simulated time: the real host, jobs and hooks on a computer that is not there. A year passes in a
+second.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
     from stayon.testing.log_book import LogRecord
     from stayon.testing.rig import Config
 
-# ``advance`` goes so far beyond the moment, so that all that is due at it has happened, whatever its sum was rounded to.
+# ``advance`` goes so far beyond the moment, so that all that is due at it has happened, whatever its sum was rounded
+# to.
 BEYOND_S = 5e-7
+# What ``kill -9`` makes of an exit code, as ``subprocess`` has it.
+KILLED = -9
 # How long, in real time, nothing may move before we say so.
 PATIENCE_S = 10.0
 
@@ -54,8 +59,8 @@ def simulate(  # noqa: PLR0913  # a test's keywords
     *config* is a mapping (kept as a JSON file), the text of a TOML file, or the path of a file. *start* is the time on
     the wall clock at the beginning. *folder* is where the service's directories are: give the same one twice to let the
     second find what the first has left; None is a new one, removed afterwards. *environment* is what the configuration
-    sees of it; None is empty. *seed* decides every chance. *faults* counts, and lets fail, what is asked of the computer.
-    ``log`` has the last *keep_records* records.
+    sees of it; None is empty. *seed* decides every chance. *faults* counts, and lets fail, what is asked of the
+    computer. ``log`` has the last *keep_records* records.
     """
     moment = datetime.fromisoformat(start)
     setting = Setting(config, None if folder is None else Path(folder), environment or {}, seed, faults)
@@ -97,8 +102,10 @@ class Simulation:
 
     @property
     def exit_code(self) -> int | None:
-        """The process's exit code: None while it lives, -9 after ``kill``."""
-        return -9 if self._killed else self.host.outcome.exit_code if self._ended else None
+        """The process's exit code: None before it has ended, -9 after ``kill``."""
+        if self._rig is None or not self._ended:
+            return None
+        return KILLED if self._killed else self.host.outcome.exit_code
 
     @property
     def why(self) -> str:
@@ -146,7 +153,9 @@ class Simulation:
         return Path(self.host.places.state)
 
     def job(self, name: str) -> Job:
-        """A job: ``counts`` ("success", "failure", "timeout", "skipped", "missed"), ``runs`` under way, ``degraded`` ..."""
+        """A job: ``counts`` ("success", "failure", "timeout", "skipped", "missed"), ``runs`` under way, ``degraded``
+        ...
+        """
         return self.host.jobs[name]
 
     def check(self, name: str) -> Verdict:
@@ -156,11 +165,15 @@ class Simulation:
     # -- what may happen to it ---------------------------------------------------------------------
 
     def advance(self, duration: str | float) -> None:
-        """Let time pass (``"365d"``, ``"1h30m"``, seconds). What falls due, at the end as well, is done when it returns."""
+        """Let time pass (``"365d"``, ``"1h30m"``, seconds). What falls due, at the end as well, is done when it
+        returns.
+        """
         self._reach(self._moment + seconds(duration, allow_zero=True))
 
     def advance_until(self, condition: Callable[[], bool], limit: str | float = "1d") -> None:
-        """Let time pass, a second at a time, until *condition* is true. Raises ``TimeoutError`` when *limit* is over."""
+        """Let time pass, a second at a time, until *condition* is true. Raises ``TimeoutError`` when *limit* is
+        over.
+        """
         end = self._moment + seconds(limit)
         while not condition():
             if self._moment >= end:
@@ -240,6 +253,7 @@ class Simulation:
             self._settle()
         except BaseException:
             self._leave()
+            self._rig = None
             raise
         return self
 

@@ -154,7 +154,7 @@ class _Layering:
                 hint="Say --set http.port=8080.",
                 code="config.bad-argument",
             )
-        self._set(parsed(name.strip()), Text(value), f"argument --set {name.strip()}")
+        self._set(parsed(name.strip()), Text(value), "argument --set")
 
     def _set(self, path: tuple[str, ...], value: Text, origin: str) -> None:
         table = self.tree

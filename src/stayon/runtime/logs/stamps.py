@@ -21,7 +21,11 @@ def text_of(moment: float) -> str:
 
 
 def moment_of(text: str) -> float | None:
-    """Seconds since 1970 of a time in the form that ``text_of`` writes; None if *text* is anything else."""
+    """Seconds since 1970 of a time as ``text_of`` writes it, or without its seconds; None if *text* is anything
+    else.
+    """
+    if len(text) == 17:
+        text = f"{text[:-1]}:00{text[-1]}"
     if len(text) < 20 or text[4] + text[7] + text[10] + text[13] + text[16] + text[-1] != "--T::Z":
         return None
     try:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 from stayon import ConfigError
-from stayon.services.monitor.net import Deadline
+from stayon.services.monitor.net import Deadline, StoppedError
+from stayon.services.monitor.probes import said
 from stayon.services.monitor.settings import Alerts
 
 TYPE_CHECKING = False
@@ -84,7 +85,14 @@ def check_alerts(alerts: Alerts) -> None:
 
 def send(alerts: Alerts, body: bytes, net: Net) -> str:
     """Hand *body* to the command or the webhook; gives why it did not arrive, or nothing. Blocks, up to ``timeout``."""
-    return _run(alerts, body) if alerts.command else _post(alerts, body, net)
+    try:
+        if alerts.command:
+            return _run(alerts, body)
+        return _post(alerts, body, net) if alerts.webhook else "nobody is to be told any more"
+    except StoppedError:
+        return "the monitor is stopping"
+    except OSError as error:  # a full disk among them
+        return f"the {'command' if alerts.command else 'webhook'} failed: {said(error)}"
 
 
 def _run(alerts: Alerts, body: bytes) -> str:
@@ -95,16 +103,13 @@ def _run(alerts: Alerts, body: bytes) -> str:
     with tempfile.TemporaryFile() as content, tempfile.TemporaryFile() as complaint:
         content.write(body)
         content.seek(0)
-        try:
-            process = subprocess.Popen(
-                alerts.command,
-                stdin=content,
-                stdout=subprocess.DEVNULL,
-                stderr=complaint,
-                start_new_session=True,  # Ctrl-C in our terminal is not meant for it; and it ends with its children
-            )
-        except OSError as error:
-            return f"the command cannot be started: {error.strerror}"
+        process = subprocess.Popen(
+            alerts.command,
+            stdin=content,
+            stdout=subprocess.DEVNULL,
+            stderr=complaint,
+            start_new_session=True,  # Ctrl-C in our terminal is not meant for it; and it ends with its children
+        )
         try:
             code = process.wait(alerts.timeout.total_seconds())
         except subprocess.TimeoutExpired:
@@ -130,17 +135,10 @@ def _beginning(complaint: IO[bytes]) -> str:
 
 def _post(alerts: Alerts, body: bytes, net: Net) -> str:
     from stayon.services.monitor.http_exchange import Request, exchange
-    from stayon.services.monitor.net import StoppedError
-    from stayon.services.monitor.probes import said
     from stayon.services.monitor.trust import trust
 
     headers = {"Content-Type": "application/json"}
     if alerts.token is not None:
         headers["Authorization"] = f"Bearer {alerts.token.reveal()}"
-    try:
-        answer = exchange(Request(alerts.webhook, headers, trust, body), net, Deadline(alerts.timeout.total_seconds()))
-    except StoppedError:
-        return "the monitor is stopping"
-    except OSError as error:
-        return f"the webhook failed: {said(error)}"
+    answer = exchange(Request(alerts.webhook, headers, trust, body), net, Deadline(alerts.timeout.total_seconds()))
     return "" if 200 <= answer.status < 300 else f"the webhook answered with status {answer.status}"

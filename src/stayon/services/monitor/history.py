@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 
 from stayon.services.monitor.alert_rule import Told
 from stayon.services.monitor.settings import Keeping
-from stayon.services.monitor.states import DEGRADED, DOWN
+from stayon.services.monitor.states import DEGRADED, DOWN, FINDINGS, UP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS states (
     told TEXT NOT NULL, told_degraded_at REAL, told_down_at REAL, changes INTEGER NOT NULL
 );
 """
+
+STANDING = "SELECT endpoint, url, state, since, told, told_degraded_at, told_down_at, changes FROM states"
 
 # How long to wait for somebody else who holds the database, such as a backup.
 BUSY_S = 1.0
@@ -105,7 +107,7 @@ class History:
 
     def _recall(self, endpoints: Collection[str]) -> dict[str, Remembered]:
         with closing(self._opened()) as database, database:
-            rows = database.execute("SELECT * FROM states").fetchall()
+            rows = database.execute(STANDING).fetchall()
             gone = [(row[0],) for row in rows if row[0] not in endpoints]
             database.executemany("DELETE FROM states WHERE endpoint = ?", gone)
         return {row[0]: _remembered(row) for row in rows if row[0] in endpoints}
@@ -177,9 +179,9 @@ class History:
     def _trim(self, database: sqlite3.Connection, endpoint: str) -> None:
         database.execute("DELETE FROM results WHERE at < ?", (time.time() - self.keeping.age.total_seconds(),))
         database.execute(
-            "DELETE FROM results WHERE endpoint = ?1 AND at < "
-            "(SELECT at FROM results WHERE endpoint = ?1 ORDER BY at DESC LIMIT 1 OFFSET ?2)",
-            (endpoint, self.keeping.results - 1),
+            "DELETE FROM results WHERE endpoint = :endpoint AND at < "
+            "(SELECT at FROM results WHERE endpoint = :endpoint ORDER BY at DESC LIMIT 1 OFFSET :kept - 1)",
+            {"endpoint": endpoint, "kept": self.keeping.results},
         )
         del self._untrimmed[endpoint]
 
@@ -207,4 +209,4 @@ def _remembered(row: tuple[Any, ...]) -> Remembered:
     _endpoint, url, state, since, told, degraded_at, down_at, changes = row
     told_at = {DEGRADED: degraded_at, DOWN: down_at}
     at = {each: moment for each, moment in told_at.items() if moment is not None}
-    return Remembered(url, state, since, Told(told, at, changes))
+    return Remembered(url, state, since, Told(told if told in FINDINGS else UP, at, changes))

@@ -52,8 +52,8 @@ def exchange(request: Request, net: Net, deadline: Deadline) -> Answer:
             raise BadAnswerError(f"{type(error).__name__}: {error}") from error
         if not (request.follow and target):
             return answer
-        url = urljoin(url, target)
         try:
+            url = urljoin(url, target)
             check_url(url, "a redirect", (HTTP, HTTPS))
         except ValueError as error:
             raise BadAnswerError(str(error)) from None
@@ -103,5 +103,5 @@ def _text(response: http.client.HTTPResponse) -> str:
         raise BadAnswerError(f"the answer was cut short: {response.length} bytes are missing")
     try:
         return body.decode(response.headers.get_content_charset() or "utf-8", "replace")
-    except LookupError:  # a charset that nobody has heard of
+    except (LookupError, ValueError):  # a charset that nobody has heard of, or that is none for texts
         return body.decode("utf-8", "replace")

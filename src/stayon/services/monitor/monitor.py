@@ -61,7 +61,7 @@ class Monitor:
 
     def alerts_arrive(self, _ctx: Context) -> None:
         """The health check: raises while alerts don't arrive or the history isn't written."""
-        if self.delivery.trouble:
+        if self.delivery.alerts and self.delivery.trouble:
             raise FailedError("alerts do not arrive", why=self.delivery.trouble, code="monitor.alerts")
 
     def history_is_written(self, _ctx: Context) -> None:
@@ -94,8 +94,10 @@ class Monitor:
         while True:
             try:
                 ctx.every(endpoint.every.total_seconds(), partial(self._check, name), name=name)
-            except UsageError:  # the job of that name is still being taken away
-                if ctx.stopping.wait(LOOK_S):
+            except UsageError as error:
+                if error.code != "spec.duplicate":
+                    raise
+                if ctx.stopping.wait(LOOK_S):  # the job of that name is still being taken away
                     return
             else:
                 return

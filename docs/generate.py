@@ -1,0 +1,190 @@
+"""Writes into the pages of ``docs/`` what the source knows better: ``PYTHONPATH=src python3 docs/generate.py``.
+
+A page has the place for it between ``<!-- generated: NAME -->`` and ``<!-- end -->``; what stands around is written by
+hand. The tests compare the pages with what this gives, and write nothing.
+"""
+# ruff: noqa: INP001  # a script, not a package
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stayon import exits
+from stayon.cli import words
+from stayon.core import levels, states
+from stayon.platforms.places import Account, places_of
+from stayon.runtime import service
+from stayon.runtime.config import host_settings
+from stayon.runtime.context import Context
+from stayon.runtime.logs.logger import Logger
+from stayon.runtime.metric_names import STANDARD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+
+BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+# What a cell of the states' table does, as its reader sees it; actions that are not here are their own words.
+ACTIONS = {states.NOTHING: "·", states.REFUSE: "refused", states.ANSWER: "answered"}
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of Markdown. (A bar within a cell would end it.)"""
+    lines = [tuple(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    text = [f"| {' | '.join(line)} |" for line in lines]
+    return "\n".join([text[0], "|" + "---|" * len(lines[0]), *text[1:]])
+
+
+def sentence_of(thing: object) -> str:
+    """The first paragraph of a docstring, as a line of Markdown."""
+    text = inspect.getdoc(thing) or ""
+    line = " ".join(text.split("\n\n")[0].split())
+    return re.sub(r"(?<!\w)\*(\w+)\*(?!\w)", r"`\1`", line.replace("``", "`"))
+
+
+def states_table() -> str:
+    """Every event in every state: what is done, and the state it leads to."""
+
+    def cell(state: str, event: str) -> str:
+        found = states.decide(state, event)
+        action = ACTIONS.get(found.action, found.action.replace("_", " "))
+        return action if found.next == state else f"{action} → {found.next}"
+
+    head = ["Event", *states.STATES]
+    return table(head, ([f"`{event}`", *(cell(state, event) for state in states.STATES)] for event in states.EVENTS))
+
+
+def exit_codes() -> str:
+    """Every exit code, and whether a manager is to start the service again."""
+
+    def again(code: int) -> str:
+        return "" if code == exits.DONE else "no: it cannot help" if code in exits.FINAL else "yes"
+
+    return table(
+        ("Code", "Meaning", "Start it again?"),
+        ((str(code), meaning, again(code)) for code, meaning in exits.MEANINGS.items()),
+    )
+
+
+def command_pages() -> str:
+    """What ``--help`` prints, for the command and for each verb."""
+    parts = ["## stayon --help", "", "```text", words.overview("stayon", with_target=True), "```"]
+    for verb in words.VERBS:
+        parts += ["", f"## {verb.name}", "", "```text", words.help_text(verb, "stayon", with_target=True), "```"]
+    return "\n".join(parts)
+
+
+def settings_table() -> str:
+    """The keys of the table ``[stayon]``."""
+    rows = host_settings.reference_rows()
+    return table(
+        ("Key", "Takes", "Default", "Meaning"),
+        ((f"`{name}`", kind, f"`{default}`" if default else "", doc) for name, kind, default, doc in rows),
+    )
+
+
+def metrics_table() -> str:
+    """The metrics that every service has."""
+    return table(
+        ("Metric", "Kind", "Labels", "Meaning"),
+        (
+            (f"`{one.name}`", one.kind, ", ".join(f"`{label}`" for label in one.labels), one.help_text)
+            for one in STANDARD
+        ),
+    )
+
+
+def places_table() -> str:
+    """Where everything is, on each system and for each kind of account."""
+    accounts = {
+        "Linux, root": Account("linux", True, "/root"),
+        "Linux, other accounts": Account("linux", False, "~"),
+        "macOS, root": Account("darwin", True, "/var/root"),
+        "macOS, other accounts": Account("darwin", False, "~"),
+        "Windows": Account("win32", False, ""),
+    }
+    rows = []
+    for who, account in accounts.items():
+        # A home has to be absolute, and the page shall say "~".
+        places = places_of("NAME", account.replace(home="/~"), {"ProgramData": "%ProgramData%"})
+        rows.append([who, *(f"`{path.replace('/~', '~')}`" for path in places.as_dict().values())])
+    below = places_of("NAME", accounts["Linux, root"], {"STAYON_HOME": "/$STAYON_HOME"}).as_dict()
+    rows.append(["`STAYON_HOME` is set", *(f"`{path.removeprefix('/')}`" for path in below.values())])
+    return table(("Who runs it", *(name.capitalize() for name in below)), rows)
+
+
+def levels_table() -> str:
+    """The levels of log records, and what other systems call them."""
+    return table(
+        ("Level", "Number", "syslog severity", "Windows event type"),
+        (
+            (f"`{name}`", str(level), str(levels.syslog_severity(level)), str(levels.windows_event_type(level)))
+            for level, name in levels.NAMES.items()
+        ),
+    )
+
+
+def _options(defaults: dict[str, object]) -> str:
+    return table(("Option", "Default"), ((f"`{name}`", f"`{value!r}`") for name, value in defaults.items()))
+
+
+def _methods(kind: type, heading: str) -> str:
+    def rows() -> Iterator[tuple[str, str]]:
+        for name, thing in vars(kind).items():
+            if name.startswith("_") or not (isinstance(thing, property) or inspect.isfunction(thing)):
+                continue
+            yield f"`{heading}.{name}`", sentence_of(thing)
+
+    return table(("Name", "What it does"), rows())
+
+
+def check_options() -> str:
+    """The options of ``@service.check``."""
+    return _options(service.CHECK_DEFAULTS)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "states": states_table,
+    "exit-codes": exit_codes,
+    "commands": command_pages,
+    "settings": settings_table,
+    "metrics": metrics_table,
+    "places": places_table,
+    "levels": levels_table,
+    "service-options": lambda: _options(service.SERVICE_DEFAULTS),
+    "job-options": lambda: _options(service.JOB_DEFAULTS),
+    "check-options": check_options,
+    "service": lambda: _methods(service.Service, "service"),
+    "context": lambda: _methods(Context, "ctx"),
+    "logger": lambda: _methods(Logger, "ctx.log"),
+}
+
+
+def pages() -> list[Path]:
+    """All pages: the README and what is in docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def generated(page: str) -> str:
+    """*page* with its generated parts as they have to be. Raises ``KeyError`` for a block that is not known."""
+    return BLOCK.sub(lambda found: f"{found[1]}\n{BLOCKS[found[2]]()}\n\n{found[4]}", page)
+
+
+def main() -> None:
+    """Rewrite what differs, and say which pages did."""
+    for page in pages():
+        before = page.read_text("utf-8")
+        after = generated(before)
+        if after != before:
+            page.write_text(after, "utf-8")
+            sys.stdout.write(f"{page.relative_to(ROOT)}: rewritten\n")
+
+
+if __name__ == "__main__":
+    main()
