@@ -43,6 +43,11 @@ class Figures:
         self._samples: dict[str, dict[str, list[float]]] = {}
         self._compared, self._spread = compared, spread
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether there are ratios."""
+        return bool(self._compared)
+
     def add(self, who: str, **samples: float) -> None:
         """Note one sample of each of these figures."""
         mine = self._samples.setdefault(who, {})
@@ -104,7 +109,7 @@ def show(title: str, given: dict[str, Any], figures: Figures) -> None:
         print(json.dumps({**given, "figures": figures.as_dict()}))
         return
     print(f"{title}\n{', '.join(f'{key} {value}' for key, value in given.items())}")
-    print("medians (min to max); x2.00 is twice stayon's\n")
+    print("medians (min to max); x2.00 is twice stayon's\n" if figures.is_compared else "medians (min to max)\n")
     print(figures.text())
 
 

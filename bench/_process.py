@@ -133,14 +133,20 @@ class Running:
         return took_ms
 
 
-def memory_mb(pid: int | str) -> dict[str, float]:
+def memory_mb(pid: int) -> dict[str, float]:
     """Resident, proportional and private memory, in MB (of 1,048,576 bytes)."""
+    return memory_in(Path(f"/proc/{pid}/smaps_rollup").read_text())
+
+
+def memory_in(smaps: str) -> dict[str, float]:
+    """What the text of ``smaps_rollup`` says. *Private* is what it has written to: pages of a program or library that
+    nobody else happens to have loaded would be private as well, and Pss counts them in full.
+    """
     found = {}
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+    for line in smaps.strip().splitlines()[1:]:
         name, _, rest = line.partition(":")
         found[name] = int(rest.split()[0]) / 1024
-    private = found["Private_Clean"] + found["Private_Dirty"]
-    return {"rss_mb": found["Rss"], "pss_mb": found["Pss"], "private_mb": private}
+    return {"rss_mb": found["Rss"], "pss_mb": found["Pss"], "private_mb": found["Private_Dirty"]}
 
 
 def threads(pid: int) -> int:

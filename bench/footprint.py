@@ -20,7 +20,7 @@ from _competitors import GO, Competitor, go_peers, go_version, ours, python_peer
 from _figures import Figures, conditions, progress, show
 from _modules import show_modules
 from _plain_venv import build_wheel, plain_venv
-from _process import Running, memory_mb, open_files, probe, threads
+from _process import Running, memory_in, memory_mb, open_files, probe, threads
 
 VERSIONS = ("3.13", "3.11")
 STARTS = 20
@@ -68,9 +68,7 @@ def measure_floor(figures: Figures, who: str, python: str) -> None:
     subprocess.run([*code, "pass"], check=True)  # noqa: S603
     took_ms = (time.perf_counter() - began) * 1000
     text = subprocess.run([*code, FLOOR_CODE], check=True, capture_output=True, text=True).stdout  # noqa: S603
-    sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in text.splitlines()[1:] if line}
-    private = sizes["Private_Clean"] + sizes["Private_Dirty"]
-    figures.add(who, rss_mb=sizes["Rss"], pss_mb=sizes["Pss"], private_mb=private, ready_ms=took_ms)
+    figures.add(who, **memory_in(text), ready_ms=took_ms)
 
 
 def measure(pythons: dict[str, str]) -> Figures:

@@ -334,6 +334,10 @@ class _Run:
         )
         control.open()
         opened.add(control.close)
+        if hasattr(os, "register_at_fork"):
+            # A forked child has the listeners too, and after our death they would be in the next start's way.
+            for server in (control, probes) if probes is not None else (control,):
+                os.register_at_fork(after_in_child=server.leave_to_parent)
         host.on_change = lambda host: self._changed(host, page)
         host.on_reload = reloader.ask
         host.on_stopping = reloader.close

@@ -154,7 +154,7 @@ class Started:
     def kill(self) -> None:
         """End it whatever it does; twice is harmless."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.pid, signal.SIGKILL)  # a group of its own, so its children's as well
         self.process.wait(PATIENCE_S)
         for reader in self._readers:
             reader.join(PATIENCE_S)
@@ -169,14 +169,14 @@ class Program:
     name = "s"
     eight_lines = EIGHT_LINES
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compiled: Path) -> None:
         self.folder = folder
         self.home = folder / "h"
         self.file = folder / "p.py"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("STAYON", "PYTHON", "S_"))},
             "PYTHONPATH": SOURCE,
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPYCACHEPREFIX": str(compiled),
             "STAYON_HOME": str(self.home),
         }
         self.started: list[Started] = []
@@ -249,10 +249,16 @@ class Program:
             started.kill()
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all programs of a run keep what they have compiled: not beside the sources, and not a hundred times."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
-def program(short_tmp: Path) -> Iterator[Program]:
+def program(short_tmp: Path, compiled: Path) -> Iterator[Program]:
     """The user's program; all that it started is gone after the test."""
-    made = Program(short_tmp)
+    made = Program(short_tmp, compiled)
     yield made
     made.close()
 

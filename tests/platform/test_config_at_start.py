@@ -47,7 +47,7 @@ def test_a_bad_value_says_which_layer_it_came_from(program: Program) -> None:
     program.write(TYPED)
     variable = program.verb("run", environment={"S_DATABASE_PORT": "many"})
     argument = program.verb("run", "--set", "database.port=many")
-    for answer, where in ((variable, "environment S_DATABASE_PORT"), (argument, "--set database.port")):
+    for answer, where in ((variable, "environment S_DATABASE_PORT"), (argument, "argument --set: database.port")):
         assert (answer.code, answer.err.count("\n")) == (78, 1), answer
         assert where in answer.err
         assert "many" not in answer.err.replace(where, ""), "a bad value may be a secret in the wrong place"

@@ -28,7 +28,11 @@ def log_lines(folder: Path) -> tuple[list[dict], int]:
         text = path.read_text()
         assert text == "" or text.endswith("\n"), f"a cut line in {path.name}"
         records += [json.loads(line) for line in text.splitlines()]
-    return records, sum(record["fields"]["lost"] for record in records if record["logger"] == "stayon.log" and "lost" in record.get("fields", {}))
+    return records, sum(
+        record["fields"]["lost"]
+        for record in records
+        if record["logger"] == "stayon.log" and "lost" in record.get("fields", {})
+    )
 
 
 @pytest.mark.parametrize("action", [disk_full, permission_denied, io_error])

@@ -109,6 +109,40 @@ def test_a_call_handed_over_while_its_thread_is_leaving_is_not_lost(monkeypatch)
     assert pool.join(LIMIT_S)
 
 
+class Gap:
+    """A lock; what is set as ``after`` is done once, right after a worker has given it back."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.after = None
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self.lock.release()
+        if self.after is not None and threading.current_thread().name.startswith("worker"):
+            after, self.after = self.after, None
+            after()
+
+
+def test_a_call_that_comes_the_moment_a_worker_is_free_is_not_lost(pool: Pool) -> None:
+    """Between a worker's noting that it waits and its waiting, it is handed a call, and then another: both are made."""
+    pool._lock = gap = Gap()
+    first, second, third = (threading.Event() for _ in range(3))
+
+    def hand_over_again() -> None:
+        gap.after = lambda: pool.submit(third.set)
+        pool.submit(second.set)
+
+    gap.after = hand_over_again
+    pool.submit(first.set)
+
+    assert first.wait(LIMIT_S)
+    assert second.wait(LIMIT_S)
+    assert third.wait(LIMIT_S)
+
+
 def test_nothing_of_a_call_is_kept() -> None:
     """An idle worker does not keep the last call's objects alive."""
 

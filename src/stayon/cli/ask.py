@@ -9,6 +9,7 @@ import time
 
 from stayon import app, exits
 from stayon.cli.command import say
+from stayon.core import states
 from stayon.core.duration import seconds
 from stayon.core.record import Record
 from stayon.errors import FailedError, TemporaryError, UnavailableError
@@ -102,12 +103,22 @@ def stop(call: Call) -> int:
         # It waits to be started again, and nobody is at the control socket; its signals are as they were.
         os.kill(before.status.pid, SIGTERM)
     else:
-        service.ask("stop", min(timeout_s, ANSWER_S))
+        _ask_to_stop(service, min(timeout_s, ANSWER_S))
     after = _wait(
         service, lambda found: found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN), "stop", timeout_s
     )
     _answer(call, {"state": "STOPPED", "exit_code": _code(after)}, f"{call.name} {after.text}")
     return exits.DONE
+
+
+def _ask_to_stop(service: Peer, timeout_s: float) -> None:
+    """Ask; one that is about to end, by itself or because somebody else has asked, may have closed its door already."""
+    try:
+        service.ask("stop", timeout_s)
+    except UnavailableError:
+        page = service.read().status
+        if page is None or page.state not in (states.STOP_PENDING, states.STOPPED):
+            raise
 
 
 def restart(call: Call) -> int:

@@ -63,6 +63,12 @@ class ControlServer:
         for visitor in list(self._visitors):
             visitor.leave()
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: close the door that is the parent's, and leave its name where it is."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
     @property
     def visitors(self) -> int:
         """How many conversations there are."""

@@ -40,8 +40,8 @@ class Pool:
             elif len(self._workers) < self.limit:
                 self._made += 1
                 worker = _Worker(self, f"worker-{self._made}", (function, arguments))
-                self._workers.add(worker)
                 worker.start()
+                self._workers.add(worker)
             else:
                 self._calls.append((function, arguments))
 
@@ -74,6 +74,7 @@ class Pool:
             if worker not in self._idle:
                 return False
             self._idle.remove(worker)
+            self._workers.discard(worker)
             return True
 
     def forget(self, worker: _Worker) -> None:

@@ -84,6 +84,12 @@ class ProbeServer:
         for visit in list(self._visits):
             visit.close()
 
+    def leave_to_parent(self) -> None:
+        """In a forked child: close the door that is the parent's."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
     @property
     def visits(self) -> int:
         """How many connections are open."""

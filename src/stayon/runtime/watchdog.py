@@ -37,23 +37,25 @@ class Watchdog:
     ) -> None:
         self._loop, self._deadman, self._timeout_s, self._on_hang = loop, deadman, timeout_s, on_hang
         self._feeding: Timer | None = None
+        self._is_started = False
         self._beats: set[Beat] = set()
 
     def start(self) -> None:
         """Arm the deadman, from now on until ``stop``."""
-        if self._timeout_s is not None:
-            self._deadman.arm(self._timeout_s)
-            self._feeding = self._loop.call_later(self._timeout_s / 3, self.start)
+        self._is_started = True
+        self._feed()
 
     def set_timeout(self, timeout_s: float | None) -> None:
         """Let the loop come round within *timeout_s* from now on; None: however long it takes."""
         if timeout_s != self._timeout_s:
-            self.stop()
             self._timeout_s = timeout_s
-            self.start()
+            if self._is_started:
+                self.stop()
+                self.start()
 
     def stop(self) -> None:
         """Disarm the deadman. Beats are forgotten one by one."""
+        self._is_started = False
         if self._feeding is not None:
             self._feeding.cancel()
         self._deadman.disarm()
@@ -65,6 +67,11 @@ class Watchdog:
         for beat in self._beats:
             beat.touch()
         self.start()
+
+    def _feed(self) -> None:
+        if self._timeout_s is not None:
+            self._deadman.arm(self._timeout_s)
+            self._feeding = self._loop.call_later(self._timeout_s / 3, self._feed)
 
     def watch(self, name: str, timeout_s: float) -> Beat:
         """A new beat, counted from now."""
