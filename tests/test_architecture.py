@@ -283,16 +283,23 @@ def test_every_test_states_its_requirement() -> None:
 
 
 def _code_values(tree: ast.Module) -> Iterator[ast.expr]:
-    """What is given as ``code``: by keyword, where an error is made, and by an error class of itself."""
+    """What is given as ``code``: by keyword where an error is made, by an error class of itself, and by a constant."""
     given: list[ast.expr] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             given += [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper():
+            given += [node.value] if _is_code(node.value) else []
         if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
             assignments = [statement for statement in node.body if isinstance(statement, ast.Assign)]
             given += [each.value for each in assignments if ast.unparse(each.targets[0]) == "code"]
     for value in given:
         yield from (value.body, value.orelse) if isinstance(value, ast.IfExp) else (value,)
+
+
+def _is_code(value: ast.expr) -> bool:
+    """Whether a constant is a code of the configuration's problems, which are collected before they become an error."""
+    return isinstance(value, ast.Constant) and str(value.value).startswith("config.")
 
 
 def test_every_error_code_is_in_the_reference_once() -> None:

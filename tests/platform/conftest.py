@@ -1,4 +1,4 @@
-"""A service as its user has it: a file, started by Python, with real signals, files and sockets; nothing outlives a test."""
+"""A service as its user has it: a file that Python runs, real signals, files and sockets; nothing outlives a test."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def wait_until(is_so: Callable[[], Any], what: str = "it", limit_s: float = PATI
         found = is_so()
         if found:
             return found
-        assert time.monotonic() < deadline, (
-            f"{what if isinstance(what, str) else what()} did not happen within {limit_s:g} s"
-        )
+        assert time.monotonic() < deadline, f"{what} did not happen within {limit_s:g} s"
         time.sleep(LOOK_S)
 
 
@@ -264,6 +262,12 @@ def program(short_tmp: Path, compiled: Path) -> Iterator[Program]:
 
 
 @pytest.fixture
+def note() -> Callable[[object], object]:
+    """Say a figure or a seed: pytest shows it when the test fails, and with ``-s``."""
+    return lambda said: sys.stdout.write(f"{said}\n")
+
+
+@pytest.fixture
 def until() -> Callable[..., Any]:
     """``until(is_so, "what")``: look until it is so, and fail if that takes too long."""
     return wait_until
@@ -271,7 +275,7 @@ def until() -> Callable[..., Any]:
 
 @pytest.fixture
 def as_nobody(short_tmp: Path) -> list[str]:
-    """What to put before a command to have it run by an account without rights: it may read everything, and write nothing.
+    """What to put before a command to have an account run it that may read everything, and write nothing.
 
     (Reading, as the Python that runs the tests may be in a home directory that is closed to others.)
     """

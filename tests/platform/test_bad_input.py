@@ -1,4 +1,4 @@
-"""What users get wrong in their file or around it: one line that says what, where, why and what to do, and no half start."""
+"""What users get wrong in their file or around it: one line with what, where, why and what to do, and no half start."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ def work(ctx):
 
 # (the file after its first line, the line of the mistake, what is said, its code)
 MISTAKES = {
-    "an interval": ("service = Service('s')\n@service.every('5 parsecs')\ndef work(ctx): ...\n", 3, "parsecs", "spec.duration"),
-    "a negative interval": ("service = Service('s')\n@service.every(-1)\ndef work(ctx): ...\n", 3, "-1", "spec.duration"),
+    "an interval": (
+        "service = Service('s')\n@service.every('5 parsecs')\ndef work(ctx): ...\n", 3, "parsecs", "spec.duration",
+    ),
+    "a negative interval": (
+        "service = Service('s')\n@service.every(-1)\ndef work(ctx): ...\n", 3, "-1", "spec.duration",
+    ),
     "an option": (
         "service = Service('s')\n@service.every('5s', timout='1s')\ndef work(ctx): ...\n", 3,
         'the job \'work\' has no option \'timout\'. Did you mean "timeout"?', "spec.unknown-option",
@@ -30,7 +34,8 @@ MISTAKES = {
         'a service has no option \'stop_timeot\'. Did you mean "stop_timeout"?', "spec.unknown-option",
     ),
     "two jobs of one name": (
-        "service = Service('s')\n@service.every('5s')\ndef work(ctx): ...\n@service.every('6s')\ndef work(ctx): ...\n", 5,
+        "service = Service('s')\n@service.every('5s')\ndef work(ctx): ...\n@service.every('6s')\ndef work(ctx): ...\n",
+        5,
         "there is a second 'job work'", "spec.duplicate",
     ),
     "two runs": (
@@ -50,7 +55,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_in_the_users_file(program: Program, mistake: str) -> None:
-    """The file's name and line, what is wrong, and what to do: 64; nothing is made and nothing of the user's is called."""
+    """The file's name and line, what is wrong, and what to do: 64; nothing is made, nothing of the user's called."""
     text, line, what, code = MISTAKES[mistake]
     program.write(text)
     for answer in (program.verb("run"), program.stayon("run", "p.py")):
@@ -143,7 +148,7 @@ def test_a_service_on_another_thread(program: Program) -> None:
     program.write(program.eight_lines)
     answer = program.call(
         sys.executable, "-c",
-        "import threading, p; thread = threading.Thread(target=p.service.main, args=(['run'],)); thread.start(); thread.join()",
+        "import threading, p; one = threading.Thread(target=p.service.main, args=(['run'],)); one.start(); one.join()",
     )  # fmt: skip
     assert (answer.code, answer.out) == (64, "")
     assert "only the main thread can take signals" in answer.err

@@ -76,7 +76,7 @@ def test_several_files_are_one_too_many(program: Program) -> None:
 
 
 def test_the_last_good_file_saves_a_cold_start(program: Program) -> None:
-    """With keep_last_good a start that finds a bad file takes the last one that was good, and warns; without, it is 78."""
+    """With keep_last_good a start that finds a bad file takes the last good one, and warns; without, it is 78."""
     good = "count = 7\n[stayon]\nkeep_last_good = true\n"
     program.config.write_text(good)
     assert program.run(TYPED).stop() == 0
@@ -137,7 +137,12 @@ def leak(ctx):
         (("doctor", "--set", "database.password=hunter2-set"), {"S_COUNT": "hunter2-environment"}),
     ):
         seen.append(program.verb(*words, environment=environment))
-    everything = [started.err, started.out, program.log_file.read_text(), *(text for answer in seen for text in answer[1:])]
+    everything = [
+        started.err,
+        started.out,
+        program.log_file.read_text(),
+        *(text for answer in seen for text in answer[1:]),
+    ]
     for secret in SECRETS:
         assert not [text for text in everything if secret in text], secret
     kept = [path for path in program.home.rglob("*") if path.is_file() and path != program.config]

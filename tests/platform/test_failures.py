@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,7 +69,7 @@ def test_an_exception_ends_the_service_with_one_report(program: Program, place: 
 
     The report is out before STOPPED, and the log file has it as well.
     """
-    started = program.start(f"service = Service('s', version='1.2', stop_timeout='1s')\n{indented(PLACES[place])}")
+    started = program.start(f"service = Service('s', version='1.2', stop_timeout='1s')\n{dedent(PLACES[place])}")
 
     assert started.wait() == 70, started.err
     origin = place.partition(",")[0]
@@ -101,13 +102,6 @@ def test_an_exception_ends_the_service_with_one_report(program: Program, place: 
     assert started.records("stopped")[0]["fields"] == {"exit_code": 70, "why": f"{origin}: ValueError: boom"}
     assert [record["message"] for record in program.stored_log()] == messages
     assert "ValueError: boom" in program.verb("status").out
-
-
-def indented(text: str) -> str:
-    """*text* without the blanks before its lines that the others have as well."""
-    from textwrap import dedent
-
-    return dedent(text)
 
 
 def test_the_first_failure_is_kept(program: Program) -> None:
@@ -157,9 +151,7 @@ def test_a_failure_while_stopping_is_a_failure(program: Program) -> None:
             pass
         """)
     assert started.stop() == 70
-    assert (
-        "on_stop slow did not return within 0.2 s" in started.records("stopped")[0]["fields"]["why"]
-    )
+    assert "on_stop slow did not return within 0.2 s" in started.records("stopped")[0]["fields"]["why"]
 
 
 def test_a_job_that_fails_does_not_end_the_service(program: Program, until: Callable[..., object]) -> None:
@@ -235,7 +227,7 @@ def test_what_goes_past_the_log_arrives_all_the_same(program: Program) -> None:
 
 
 def test_a_crash_is_told_by_the_next_start(program: Program) -> None:
-    """After a segmentation fault, the next start logs the stacks that the crash left behind; the one after it does not."""
+    """After a segmentation fault, the next start logs the stacks that it left behind; the one after it does not."""
     started = program.start("""
         import ctypes
         service = Service("s")
@@ -279,7 +271,7 @@ def test_killed_without_a_word(program: Program) -> None:
 
 
 def test_garbage_where_the_files_belong(program: Program) -> None:
-    """A status page, lock and crash file full of nonsense do not keep a service from starting, nor ``status`` from telling."""
+    """A status page, lock and crash file of nonsense keep no service from starting, nor ``status`` from telling."""
     run = program.place("run")
     run.mkdir(parents=True)
     program.place("state").mkdir()

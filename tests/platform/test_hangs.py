@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,8 +42,6 @@ HANGS = {
 @pytest.mark.parametrize("who", HANGS)
 def test_no_heartbeat_is_a_hang(program: Program, who: str) -> None:
     """Where hang_timeout was asked for and no ``ctx.heartbeat()`` came: the stacks, one report, exit code 86."""
-    from textwrap import dedent
-
     started = program.start(f"import asyncio, time\nservice = Service('s')\n{dedent(HANGS[who])}")
 
     assert started.wait() == 86, started.err

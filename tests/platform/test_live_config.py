@@ -32,11 +32,14 @@ def told(ctx, new, old):
     ctx.log.info("told", left=new.left, before=old.left)
 """
 
-WATCHING = TYPED + """
+WATCHING = (
+    TYPED
+    + """
 @service.every("60s")
 def work(ctx):
     ctx.log.info("begun", left=ctx.config.left)
 """
+)
 
 
 def document(left: int, more: str = "") -> str:
@@ -51,7 +54,7 @@ def replace(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def test_an_atomic_rename_is_applied_within_400_ms(program: Program) -> None:
+def test_an_atomic_rename_is_applied_within_400_ms(program: Program, note: Callable[[object], object]) -> None:
     """A new file in place of the old one is applied by itself, and soon: the time is printed."""
     program.config.write_text(document(1))
     started = program.run(WATCHING)
@@ -62,7 +65,7 @@ def test_an_atomic_rename_is_applied_within_400_ms(program: Program) -> None:
         applied = started.wait_log("configuration applied", left - 1)
         times.append(time.monotonic() - begun)
         assert applied["fields"] == {"generation": left, "changed": ["left", "right"]}
-    print(f"write -> applied: {', '.join(f'{took * 1000:.0f}' for took in times)} ms")
+    note(f"write -> applied: {', '.join(f'{took * 1000:.0f}' for took in times)} ms")
     assert sorted(times)[1] < 0.4
 
 
@@ -100,7 +103,7 @@ def test_a_file_that_comes_later(program: Program) -> None:
 
 
 def test_a_mounted_config_map_is_swapped_twice(program: Program) -> None:
-    """Kubernetes changes a mounted ConfigMap by renaming a link (``..data``): each swap is seen, also the second one."""
+    """Kubernetes changes a mounted ConfigMap by renaming a link (``..data``): each swap is seen, the second as well."""
     folder = program.config.parent
     for number in (1, 2, 3):
         (folder / f"..{number}").mkdir()
@@ -115,7 +118,7 @@ def test_a_mounted_config_map_is_swapped_twice(program: Program) -> None:
         assert started.wait_log("told", count)["fields"] == {"left": number, "before": number - 1}
 
 
-def test_a_thousand_quick_writes(program: Program) -> None:
+def test_a_thousand_quick_writes(program: Program, note: Callable[[object], object]) -> None:
     """A burst of writes becomes few reloads, and the last value is the one that holds."""
     program.config.write_text(document(0))
     started = program.run(WATCHING, "run", "--level", "debug")
@@ -127,18 +130,18 @@ def test_a_thousand_quick_writes(program: Program) -> None:
         assert time.monotonic() - begun < 5
         time.sleep(0.01)
     reads = len(started.records("reading the configuration"))
-    print(f"1,001 writes: {reads} reloads")
+    note(f"1,001 writes: {reads} reloads")
     assert reads <= 20
 
 
-def test_a_storm_of_signals(program: Program) -> None:
+def test_a_storm_of_signals(program: Program, note: Callable[[object], object]) -> None:
     """500 times SIGHUP, sent as fast as can be, are a few reloads; the service answers at once afterwards."""
     started = program.run(WATCHING, "run", "--level", "debug")
     for _ in range(500):
         started.send(signal.SIGHUP)
     assert program.verb("reload").code == 0
     reads = len(started.records("reading the configuration"))
-    print(f"500 signals: {reads} reloads")
+    note(f"500 signals: {reads} reloads")
     assert 1 <= reads <= 20
     assert started.stop() == 0
 
@@ -159,7 +162,7 @@ def work(ctx):
 
 
 def test_a_reload_during_a_reload(program: Program) -> None:
-    """What changes while a reload is under way gets a reload of its own, afterwards: never two at once, and none is lost."""
+    """What changes while a reload is under way gets a reload of its own, afterwards: never two at once, none lost."""
     program.config.write_text(document(1))
     started = program.run("import os, time\n" + TYPED + SLOW_HOOK)
     replace(program.config, document(2))
@@ -169,7 +172,9 @@ def test_a_reload_during_a_reload(program: Program) -> None:
     (program.folder / "go3").touch()
     (program.folder / "go2").touch()
     started.wait_log("configuration applied", 2)
-    order = [(record["message"], record["fields"]["left"]) for record in started.log() if "left" in record.get("fields", {})]
+    order = [
+        (record["message"], record["fields"]["left"]) for record in started.log() if "left" in record.get("fields", {})
+    ]
     steps = [step for step in order if step[0] in ("preparing", "committed")]
     assert steps == [("preparing", 2), ("committed", 2), ("preparing", 3), ("committed", 3)]
 
@@ -224,7 +229,7 @@ def work(ctx):
     assert started.stop() == 0
 
 
-def test_no_reader_ever_sees_a_mix(program: Program) -> None:
+def test_no_reader_ever_sees_a_mix(program: Program, note: Callable[[object], object]) -> None:
     """Jobs that read two fields which always change together never see one of the old and one of the new."""
     program.config.write_text(document(0))
     started = program.run(
@@ -247,7 +252,7 @@ def reader(ctx):
         started.wait_log("configuration applied", number)
     assert started.stop() == 0
     fields = started.records("read")[-1]["fields"]
-    print(fields)
+    note(fields)
     assert fields["mixed"] == 0
     assert fields["seen"] >= 5, "the last one may come too shortly before the end"
     assert fields["reads"] > 1000
@@ -291,15 +296,17 @@ def test_the_host_takes_its_settings_live(program: Program) -> None:
     assert started.stop() == 0
 
 
-def test_random_edits_never_break_it(program: Program) -> None:
+def test_random_edits_never_break_it(program: Program, note: Callable[[object], object]) -> None:
     """Whatever is written in whatever way, the service lives, and takes the good one at the end."""
     seed = random.randrange(2**32)
-    print(f"seed {seed}")
+    note(f"seed {seed}")
     chance = random.Random(seed)
     program.config.write_text(document(0))
     started = program.run(WATCHING)
     for _ in range(60):
-        text = chance.choice([document(chance.randrange(9)), "left = [", "", "\x00\xff", "unknown = 1\n", "left = 'x'\n"])
+        text = chance.choice(
+            [document(chance.randrange(9)), "left = [", "", "\x00\xff", "unknown = 1\n", "left = 'x'\n"]
+        )
         how = chance.randrange(4)
         if how == 0:
             replace(program.config, text)

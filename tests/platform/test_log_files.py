@@ -163,7 +163,7 @@ def tiny_disk(program: Program) -> Iterator[Callable[[Path, int], Path]]:
 @pytest.mark.linux
 @pytest.mark.needs_root
 def test_a_full_disk_costs_lines_and_they_are_counted(program: Program, tiny_disk: Callable[..., Path]) -> None:
-    """When the disk of the log is full the service goes on; when there is room again, the log says how many are lost."""
+    """When the disk of the log is full the service goes on; when there is room, the log says how many are lost."""
     logs = tiny_disk(program.place("logs"), 512)
     started = program.run("""
         service = Service("s")
@@ -205,7 +205,7 @@ def fill(path: Path) -> None:
 @pytest.mark.needs_root
 @pytest.mark.parametrize("kind", ["run", "state"])
 def test_a_full_disk_elsewhere_stops_nothing(program: Program, tiny_disk: Callable[..., Path], kind: str) -> None:
-    """Without room for the status page, the lock's pid or the crash file, the service starts, works, and stops cleanly."""
+    """Without room for status page, the lock's pid or crash file, the service starts, works, and stops cleanly."""
     disk = tiny_disk(program.place(kind), 16)
     fill(disk / "ballast")
     started = program.run(CHATTY)
@@ -220,7 +220,8 @@ def test_a_full_disk_elsewhere_stops_nothing(program: Program, tiny_disk: Callab
 def test_standard_error_is_closed(program: Program) -> None:
     """A service whose standard error nobody reads, or that has none at all, works and has its log file."""
     program.write(CHATTY)
-    answer = program.call("bash", "-c", f"{sys.executable} {program.file} 2>&- >&- & pid=$!; "
-                          f"until grep -q beware {program.log_file} 2>/dev/null; do sleep 0.02; done; kill $pid; wait $pid; echo $?")  # fmt: skip
+    wait = f"until grep -q beware {program.log_file} 2>/dev/null; do sleep 0.02; done"
+    command = f"{sys.executable} {program.file} 2>&- >&- & pid=$!; {wait}; kill $pid; wait $pid; echo $?"
+    answer = program.call("bash", "-c", command)
     assert answer.out == "0\n"
     assert [record["message"] for record in program.stored_log()][-1] == "stopped"

@@ -25,8 +25,10 @@ def get(port: int, path: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_probes_answer_while_the_worker_is_stuck(program: Program, free_port: Callable[[], int]) -> None:
-    """The main thread computes without end; ``/livez`` and ``/readyz`` answer all the same, and the times are printed."""
+def test_probes_answer_while_the_worker_is_stuck(
+    program: Program, note: Callable[[object], object], free_port: Callable[[], int]
+) -> None:
+    """The main thread computes without end; ``/livez`` and ``/readyz`` answer all the same; the times are printed."""
     port = free_port()
     started = program.run(f"""
         service = Service("s", probes={port}, stop_timeout="300ms")
@@ -43,7 +45,7 @@ def test_probes_answer_while_the_worker_is_stuck(program: Program, free_port: Ca
         assert get(port, "/livez")[0] == 200
         times.append(time.perf_counter() - begun)
     times.sort()
-    print(f"livez under a stuck worker: median {times[25] * 1000:.1f} ms, worst {times[-1] * 1000:.1f} ms")
+    note(f"livez under a stuck worker: median {times[25] * 1000:.1f} ms, worst {times[-1] * 1000:.1f} ms")
     assert get(port, "/readyz")[0] == 200
     assert times[25] < 0.1
     assert started.stop() == 70
@@ -94,7 +96,7 @@ def test_readyz_tells_the_state_and_the_checks(
 
 @pytest.mark.needs_promtool
 def test_metrics_please_promtool(program: Program, free_port: Callable[[], int]) -> None:
-    """The whole page of a service with jobs, checks and metrics of the user's: promtool finds nothing to complain about."""
+    """The whole page of a service with jobs, checks and metrics of the user's: promtool has no complaints."""
     port = free_port()
     started = program.run(f"""
         service = Service("s", version="1.2", probes={port})
@@ -119,7 +121,11 @@ def test_metrics_please_promtool(program: Program, free_port: Callable[[], int])
     assert code == 200
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, ""), text
-    for line in ('stayon_job_runs_total{job="work",result="success"}', 'orders_total{kind="a \\"b\\""}', "queue_length 3"):
+    for line in (
+        'stayon_job_runs_total{job="work",result="success"}',
+        'orders_total{kind="a \\"b\\""}',
+        "queue_length 3",
+    ):
         assert line in text
     assert started.stop() == 0
 

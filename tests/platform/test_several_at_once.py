@@ -102,7 +102,7 @@ CHILDREN = {
 @pytest.fixture
 def child_of(program: Program, until: Callable[..., object]) -> Iterator[Callable[[Started], int]]:
     """Call it with a service for the pid of its only child, once that is up; the child is killed after the test."""
-    found = []
+    found: list[int] = []
 
     def child(started: Started) -> int:
         started.wait_log("ready")
@@ -124,7 +124,7 @@ def child_of(program: Program, until: Callable[..., object]) -> Iterator[Callabl
 def test_a_child_does_not_hold_the_house(
     program: Program, kind: str, free_port: Callable[[], int], child_of: Callable[[Started], int]
 ) -> None:
-    """A child of the user's that outlives the service has neither its lock nor its socket nor its port: the next one starts."""
+    """A child of the user's that outlives the service has neither its lock nor its socket nor its port."""
     port = free_port()
     started = program.run(resting(CHILDREN[kind], port))
     child = child_of(started)

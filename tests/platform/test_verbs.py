@@ -147,7 +147,7 @@ def test_a_pause_hook_that_raises_leaves_it_running(program: Program) -> None:
 
 
 def test_restart_keeps_the_process_and_starts_the_program_anew(program: Program) -> None:
-    """``restart`` stops it gracefully and starts the file again: same pid, arguments and terminal, one restart counted."""
+    """``restart`` stops it gracefully and starts the file again: same pid, same arguments, one restart counted."""
     started = program.run(
         """
         import sys
@@ -288,7 +288,7 @@ def test_instances_are_apart(program: Program) -> None:
 
 
 def test_the_command_takes_a_file_a_module_or_a_name(program: Program) -> None:
-    """``stayon VERB`` finds the service in a file, by file:attribute, module:attribute, or by the name of one that runs."""
+    """``stayon VERB`` finds the service by file, file:attribute, module:attribute, or the name of one that runs."""
     started = program.start(PAUSABLE, "run", "p.py", command=[sys.executable, "-m", "stayon"]).wait_running()
     for target in ("p.py", "p.py:service", "p:service", "./p.py", str(program.file), "s"):
         answer = program.stayon("status", target, "--json")

@@ -16,6 +16,7 @@ def counts_of(sim, name="job"):
 def test_a_fixed_rate_does_not_drift() -> None:
     """The n-th run begins exactly n intervals after the first, however long runs take."""
     service = Service("rate")
+    sim = simulate(service)
     starts = []
 
     @service.every("10s")
@@ -23,7 +24,6 @@ def test_a_fixed_rate_does_not_drift() -> None:
         starts.append(sim.elapsed_s)
         sleep("3.7s")
 
-    sim = simulate(service)
     with sim:
         sim.advance("1h")
 
@@ -45,10 +45,10 @@ def test_delay_puts_off_the_first_run() -> None:
 def test_a_calendar_keeps_to_the_wall_clock_of_its_zone() -> None:
     """A cron job runs at its local time before and after the clocks go forward."""
     service = Service("calendar")
+    sim = simulate(service, start="2026-03-28T00:00:00Z")
     runs = []
     service.cron("0 3 * * *", tz="Europe/Berlin", name="job")(lambda ctx: runs.append(sim.now.strftime("%d %H:%M")))
 
-    sim = simulate(service, start="2026-03-28T00:00:00Z")
     with sim:
         sim.advance("2d")
 
@@ -68,6 +68,7 @@ def test_overlap_skip_leaves_out_what_is_due_while_it_runs() -> None:
 def test_overlap_queue_runs_all_of_them_one_after_the_other() -> None:
     """``overlap="queue"``: what comes due waits in line; a pause holds the line, resuming goes on with it."""
     service = Service("queue")
+    sim = simulate(service)
     most = []
 
     @service.every("10s", overlap="queue")
@@ -75,7 +76,6 @@ def test_overlap_queue_runs_all_of_them_one_after_the_other() -> None:
         most.append(len(sim.job("job").runs))
         sleep("25s" if sim.elapsed_s < 60 else "1s")
 
-    sim = simulate(service)
     with sim:
         sim.advance("60s")
         assert sim.job("job").waiting == 4
@@ -123,22 +123,23 @@ def test_a_hundred_jobs_all_run() -> None:
         service.every(number, name=f"job-{number}")(lambda ctx: sleep("500ms"))
 
     with simulate(service) as sim:
-        sim.advance("10m")
+        sim.advance("3m")
         sim.advance("500ms")
 
         for number in range(1, 101):
-            assert counts_of(sim, f"job-{number}") == {"success": 600 // number + 1}, number
+            assert counts_of(sim, f"job-{number}") == {"success": 180 // number + 1}, number
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
 def test_a_run_that_takes_too_long_is_a_timeout(kind: str) -> None:
-    """After ``timeout`` the run has failed and is asked to leave: a function by its ``ctx.stopping``, a task by cancelling.
+    """After ``timeout`` a run has failed and is asked to leave: by its ``ctx.stopping``, a task by cancelling it.
 
     The service's own ``ctx.stopping`` is not touched, and one that does leave is not counted twice.
     """
     import asyncio
 
     service = Service("timeout")
+    sim = simulate(service)
     ends = []
 
     if kind == "def":
@@ -157,7 +158,6 @@ def test_a_run_that_takes_too_long_is_a_timeout(kind: str) -> None:
             finally:
                 ends.append(sim.elapsed_s)
 
-    sim = simulate(service)
     with sim:
         sim.advance("9.9s")
         assert counts_of(sim) == {}
@@ -174,9 +174,9 @@ def test_a_run_that_takes_too_long_is_a_timeout(kind: str) -> None:
 def test_a_run_that_ignores_its_timeout_still_counts_as_running() -> None:
     """A thread can't be taken away: until it ends, the next runs are skipped, and its end is logged, not counted."""
     service = Service("ignores")
+    sim = simulate(service)
     service.every("10s", name="job", timeout="5s")(lambda ctx: sleep("25s") if sim.elapsed_s < 1 else None)
 
-    sim = simulate(service)
     with sim:
         sim.advance("29s")
         assert counts_of(sim) == {"timeout": 1, "skipped": 2}
@@ -188,6 +188,7 @@ def test_a_run_that_ignores_its_timeout_still_counts_as_running() -> None:
 def test_retries_back_off_and_give_up() -> None:
     """``retry=backoff(...)``: pauses grow by the factor, and after ``max_attempts`` it waits for its next moment."""
     service = Service("retry")
+    sim = simulate(service)
     starts = []
 
     @service.every("1h", retry=backoff("1s", factor=2, cap="1m", jitter=False, max_attempts=3))
@@ -195,7 +196,6 @@ def test_retries_back_off_and_give_up() -> None:
         starts.append(sim.elapsed_s)
         raise OSError("down")
 
-    sim = simulate(service)
     with sim:
         sim.advance("59m")
         assert starts == pytest.approx([0, 1, 3, 7])
@@ -208,6 +208,7 @@ def test_retries_back_off_and_give_up() -> None:
 def test_a_success_begins_retries_anew() -> None:
     """A run that succeeds after retries is well again, and the next failure starts with the first pause."""
     service = Service("again")
+    sim = simulate(service)
     starts = []
 
     @service.every("1h", retry=backoff("1s", factor=2, jitter=False))
@@ -216,7 +217,6 @@ def test_a_success_begins_retries_anew() -> None:
         if len(starts) % 3:
             raise OSError("down")
 
-    sim = simulate(service)
     with sim:
         sim.advance("61m")
         assert starts == pytest.approx([0, 1, 3, 3600, 3601, 3603])
@@ -228,6 +228,7 @@ def test_a_success_begins_retries_anew() -> None:
 def test_a_due_run_takes_the_place_of_a_waiting_retry() -> None:
     """A retry that would come after the next due moment does not come on top of it."""
     service = Service("instead")
+    sim = simulate(service)
     starts = []
 
     @service.every("10s", retry=backoff("15s", jitter=False))
@@ -235,7 +236,6 @@ def test_a_due_run_takes_the_place_of_a_waiting_retry() -> None:
         starts.append(sim.elapsed_s)
         raise OSError("down")
 
-    sim = simulate(service)
     with sim:
         sim.advance("40s")
 
@@ -263,9 +263,9 @@ def test_on_failure_log_goes_on() -> None:
 def test_on_failure_degrade_is_degraded_until_it_succeeds() -> None:
     """``on_failure="degrade"``: health says so until a run succeeds; the service stays ready."""
     service = Service("degrade")
+    sim = simulate(service)
     service.every("1m", name="job", on_failure="degrade")(lambda ctx: 1 / (sim.elapsed_s >= 120))
 
-    sim = simulate(service)
     with sim:
         assert (sim.status.health, sim.is_ready) == ("degraded", True)
         sim.advance("1m")
@@ -322,6 +322,7 @@ def test_moments_that_are_long_past(missed: str, runs: int) -> None:
 def test_missed_runs_are_made_up_for_one_after_the_other(overlap: str) -> None:
     """``missed="all"`` leaves none of them out, and never runs two of them at once, whatever ``overlap`` says."""
     service = Service("all")
+    sim = simulate(service)
     most = []
 
     @service.every("1h", missed="all", overlap=overlap)
@@ -329,7 +330,6 @@ def test_missed_runs_are_made_up_for_one_after_the_other(overlap: str) -> None:
         most.append(len(sim.job("job").runs))
         sleep("1s")
 
-    sim = simulate(service)
     with sim:
         sim.advance("1m")
         sim.freeze("3h")
@@ -376,8 +376,8 @@ def test_jitter_puts_each_run_off_by_chance_and_never_the_rhythm() -> None:
     def starts_with(seed: int) -> list[float]:
         service = Service("jitter")
         starts: list[float] = []
-        service.every("1m", name="job", jitter="10s")(lambda ctx: starts.append(sim.elapsed_s))
         sim = simulate(service, seed=seed)
+        service.every("1m", name="job", jitter="10s")(lambda ctx: starts.append(sim.elapsed_s))
         with sim:
             sim.advance("1h")
         return starts
@@ -392,6 +392,7 @@ def test_jitter_puts_each_run_off_by_chance_and_never_the_rhythm() -> None:
 def test_a_pause_lets_runs_finish_and_starts_none() -> None:
     """Pausing waits for the run under way; nothing becomes due while PAUSED, and nothing of it is made up for."""
     service = Service("pause")
+    sim = simulate(service)
     ends = []
 
     @service.every("10s", missed="all")
@@ -399,7 +400,6 @@ def test_a_pause_lets_runs_finish_and_starts_none() -> None:
         sleep("4s")
         ends.append(sim.host.state)
 
-    sim = simulate(service)
     with sim:
         sim.advance("20s")
         sim.pause()
@@ -516,6 +516,7 @@ def test_a_cancelled_job_without_a_limit_is_asked_to_leave_too() -> None:
 def test_a_job_that_gives_no_heartbeat_is_a_hang() -> None:
     """A job's ``hang_timeout`` counts for each run; a run that ends in time is forgotten."""
     service = Service("hang")
+    sim = simulate(service)
 
     @service.every("10s", hang_timeout="5s")
     def job(ctx):
@@ -523,7 +524,6 @@ def test_a_job_that_gives_no_heartbeat_is_a_hang() -> None:
             sleep("2s" if sim.elapsed_s < 60 else "6s")
             ctx.heartbeat()
 
-    sim = simulate(service)
     with sim:
         sim.advance("59s")
         assert sim.state == "RUNNING"
@@ -553,8 +553,9 @@ def test_checks_turn_only_after_several_like_results() -> None:
 
 
 def test_a_check_that_raises_or_is_late_is_a_bad_result() -> None:
-    """An exception and a missing answer count alike, and the reason is told; a late one is not asked twice at a time."""
+    """An exception and a missing answer count alike, and the reason is told; a late check is not asked twice."""
     service = Service("bad")
+    sim = simulate(service)
     asked = []
 
     @service.check(every="10s", timeout="5s", fall=1)
@@ -566,7 +567,6 @@ def test_a_check_that_raises_or_is_late_is_a_bad_result() -> None:
     def broken(ctx):
         raise ConnectionError("refused")
 
-    sim = simulate(service)
     with sim:
         sim.advance("5s")
         assert sim.check("late").why == "no answer within 5 s"

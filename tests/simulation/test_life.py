@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 
 from stayon import ConfigError, FailedError, Service, TemporaryError, UnavailableError, exits
@@ -78,7 +81,7 @@ def test_a_hanging_start_hook_is_ended() -> None:
 
 
 def test_stopping_during_the_start_is_no_failure_but_not_done_either() -> None:
-    """Stopped before it was ready, it ends with the code of whoever asked (143 for SIGTERM), and its hooks don't go on."""
+    """Stopped before it was ready, it ends with the code of whoever asked (143 for SIGTERM), its hooks unfinished."""
     service = Service("early")
     seen = []
 
@@ -260,8 +263,6 @@ def test_raising_on_stop_is_no_clean_stop() -> None:
 
 def test_coroutines_are_cancelled_when_they_do_not_look() -> None:
     """An ``async def`` run that sleeps through the stop is cancelled after half of ``stop_timeout``: a clean stop."""
-    import asyncio
-
     service = Service("coroutine", stop_timeout="10s")
 
     @service.run
@@ -278,17 +279,13 @@ def test_coroutines_are_cancelled_when_they_do_not_look() -> None:
 
 def test_a_coroutine_that_refuses_to_be_cancelled_is_left_behind() -> None:
     """Cancelling is asking: a task that swallows it is left after ``stop_timeout``, and named."""
-    import asyncio
-
     service = Service("stubborn", stop_timeout="10s")
 
     @service.task
     async def stays(ctx):
         while True:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(86400)
-            except asyncio.CancelledError:
-                pass
 
     with simulate(service) as sim:
         assert sim.stop() == exits.FAILED
@@ -318,7 +315,7 @@ def test_a_heartbeat_is_a_sign_of_life() -> None:
             ctx.heartbeat()
 
     with simulate(service) as sim:
-        sim.advance("1d")
+        sim.advance("1h")
         assert sim.state == "RUNNING"
         assert sim.stop() == exits.DONE
 

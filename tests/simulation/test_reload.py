@@ -64,7 +64,7 @@ def test_the_same_configuration_is_no_change() -> None:
     ],
 )
 def test_a_bad_configuration_leaves_the_old_one(text: str, code: str) -> None:
-    """A file that is wrong, unknown, half-written or empty is refused with its reason; the service runs on as before."""
+    """A wrong, unknown, half-written or empty file is refused with its reason; the service runs on as before."""
     with simulate(configured(), config="port = 8080") as sim:
         with pytest.raises(ConfigError) as caught:
             sim.reload(text)
@@ -168,6 +168,7 @@ def test_a_slow_hook_is_waited_for() -> None:
 def test_stopping_during_a_reload_refuses_it_and_waits_for_its_hook() -> None:
     """Whoever asked is told that it is stopping; the hook may finish; the stop is clean."""
     service = configured()
+    sim = simulate(service, config={"port": 1})
     ends = []
 
     @service.on_reload
@@ -177,7 +178,6 @@ def test_stopping_during_a_reload_refuses_it_and_waits_for_its_hook() -> None:
 
     service.every("1h", name="stopper", delay="1s")(lambda ctx: sim.machine.starter.ask("stop"))
 
-    sim = simulate(service, config={"port": 1})
     with sim:
         with pytest.raises(TemporaryError, match="stopping"):
             sim.reload({"port": 2})

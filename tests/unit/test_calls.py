@@ -163,8 +163,7 @@ def test_a_limit_cancels_a_task(stage: Stage) -> None:
     """A coroutine that is late is cancelled, and its end says so."""
     import asyncio
 
-    ends = []
-    call = stage.calls.start("slow", lambda: None, on_end=lambda call: None)
+    ends: list[object] = []
     call = stage.calls.start(
         "sleeps",
         functools.partial(asyncio.sleep, 3600),
@@ -179,7 +178,7 @@ def test_a_limit_cancels_a_task(stage: Stage) -> None:
 
 def test_a_call_in_time_is_never_told_as_late(stage: Stage) -> None:
     """The limit of a call that has ended is gone."""
-    told = []
+    told: list[object] = []
     call = stage.calls.start("quick", lambda: None, on_end=lambda call: stage.loop.call_later(0.05, stage.loop.end))
     stage.calls.limit(call, 0.02, told.append)
     stage.run()
@@ -189,7 +188,8 @@ def test_a_call_in_time_is_never_told_as_late(stage: Stage) -> None:
 
 def test_a_sequence_is_one_after_the_other(stage: Stage) -> None:
     """Each function begins when the one before has returned; then the end is told, without an error."""
-    order, ends = [], []
+    order: list[int] = []
+    ends: list[object] = []
     sequence = Sequence(stage.calls, LIMIT_S, lambda error: (ends.append(error), stage.loop.end()))
     sequence.start([("first", order.append, (1,)), ("second", coroutine, ()), ("third", order.append, (3,))])
     stage.run()
@@ -199,7 +199,8 @@ def test_a_sequence_is_one_after_the_other(stage: Stage) -> None:
 
 def test_an_error_ends_a_sequence(stage: Stage) -> None:
     """What comes after it is not called, and the error is its end."""
-    order, ends = [], []
+    order: list[int] = []
+    ends: list[object] = []
     sequence = Sequence(stage.calls, LIMIT_S, lambda error: (ends.append(error), stage.loop.end()))
     sequence.start([("bad", int, ("x",)), ("never", order.append, (2,))])
     stage.run()
@@ -221,7 +222,7 @@ def test_a_late_function_ends_a_sequence_by_name(stage: Stage) -> None:
 
 def test_a_sequence_that_was_given_up_tells_nothing(stage: Stage) -> None:
     """The call under way may end; nothing follows it."""
-    told = []
+    told: list[object] = []
     sequence = Sequence(stage.calls, LIMIT_S, told.append)
     sequence.start([("first", lambda: None, ()), ("second", told.append, (2,))])
     sequence.give_up()
@@ -233,7 +234,7 @@ def test_a_sequence_that_was_given_up_tells_nothing(stage: Stage) -> None:
 
 def test_an_empty_sequence_ends_at_once(stage: Stage) -> None:
     """With nothing to call, the end is told before ``start`` returns."""
-    ends = []
+    ends: list[object] = []
     Sequence(stage.calls, LIMIT_S, ends.append).start([])
 
     assert ends == [None]
@@ -241,13 +242,15 @@ def test_an_empty_sequence_ends_at_once(stage: Stage) -> None:
 
 def test_the_seat_calls_on_its_own_thread_in_order() -> None:
     """What other threads give is called by whoever sits, until it is left; what was given before is still called."""
-    seat, called = Seat(), []
-    thread = threading.Thread(
-        target=lambda: (
-            [seat.give(lambda number=number: called.append((number, get_ident()))) for number in range(100)],
-            seat.give(seat.leave),
-        )
-    )
+    seat = Seat()
+    called: list[tuple[int, int]] = []
+
+    def give_many() -> None:
+        for number in range(100):
+            seat.give(functools.partial(lambda number: called.append((number, get_ident())), number))
+        seat.give(seat.leave)
+
+    thread = threading.Thread(target=give_many)
     thread.start()
     seat.sit()
     thread.join(LIMIT_S)

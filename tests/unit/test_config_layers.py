@@ -29,7 +29,7 @@ def test_the_environment_lies_over_the_file_and_arguments_over_both() -> None:
     )
 
     assert joined.tree == {"http": {"port": "3", "host": "file"}, "dsn": "environment"}
-    assert joined.origins == {("http", "port"): "argument --set http.port", ("dsn",): "environment PRICE_COLLECTOR_DSN"}
+    assert joined.origins == {("http", "port"): "argument --set", ("dsn",): "environment PRICE_COLLECTOR_DSN"}
     assert isinstance(joined.tree["http"]["port"], Text)
     assert joined.warnings == ()
 

@@ -34,7 +34,7 @@ def test_four_layers_and_their_origins(tmp_path) -> None:
     assert loaded.config == Config(9, "env", Secret("hunter2"))
     assert (loaded.host["log.level"], loaded.host["log.keep"], loaded.host["log.gzip"]) == ("debug", 3, True)
     rows = {key: (value, origin) for key, value, origin in loaded.rows()}
-    assert rows["port"] == ("9", "argument --set port")
+    assert rows["port"] == ("9", "argument --set")
     assert rows["name"] == ("'env'", "environment SVC_NAME")
     assert rows["password"] == ("***", f"file {tmp_path / 'a.toml'}")
     assert rows["stayon.log.level"] == ("'debug'", f"file {tmp_path / 'a.toml'}")
@@ -49,7 +49,7 @@ def test_errors_name_the_place_of_the_value(tmp_path) -> None:
         store(tmp_path, {"SVC_PORT": "x"}, arguments=["passwort=hunter2"]).load()
 
     assert [line.strip().split(":")[0] for line in str(caught.value).splitlines()[1:] if "a.toml" not in line] == [
-        "argument --set passwort",
+        "argument --set",
         "environment SVC_PORT",
     ]
     assert f"{tmp_path / 'a.toml'}:1: name: expected text" in str(caught.value)

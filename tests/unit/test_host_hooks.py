@@ -25,7 +25,7 @@ def fails() -> None:
 
 
 def test_hooks_come_in_the_order_of_declaration_and_stop_hooks_in_reverse() -> None:
-    """Start hooks before the first job; pause and resume hooks around the pause; what was opened last is closed first."""
+    """Start hooks before the first job, pause and resume hooks around the pause; opened last is closed first."""
     order: list[str] = []
 
     with simulate(hooked(order)) as sim:
@@ -64,14 +64,16 @@ def test_a_pause_hook_that_fails_leaves_it_running(behaviour) -> None:
 def test_a_resume_hook_that_fails_leaves_it_paused(behaviour) -> None:
     """Raising or hanging: it stays PAUSED, and can be asked again."""
     order: list[str] = []
-    behaviours = {"resume": behaviour}
+    behaviours = iter([behaviour, lambda: None])
 
-    with simulate(hooked(order, resume=lambda: behaviours["resume"]())) as sim:
+    def second_resume_hook() -> None:
+        next(behaviours)()
+
+    with simulate(hooked(order, resume=second_resume_hook)) as sim:
         sim.pause()
         with pytest.raises(FailedError):
             sim.resume()
         assert sim.state == "PAUSED"
-        behaviours["resume"] = lambda: None
         sim.resume()
         assert sim.state == "RUNNING"
 
@@ -92,6 +94,7 @@ def test_a_stop_hook_that_fails_is_a_failure_and_holds_up_nobody(behaviour) -> N
 def test_stop_hooks_come_one_after_the_other_while_the_run_leaves() -> None:
     """Each hook waits for the one before, and none for the run: together they take the longer of both times."""
     service = Service("beside", stop_timeout="10s")
+    sim = simulate(service)
     moments = []
     for _ in range(2):
         service.on_stop(lambda ctx: (moments.append(sim.elapsed_s), sleep("2s")))
@@ -102,7 +105,7 @@ def test_stop_hooks_come_one_after_the_other_while_the_run_leaves() -> None:
         ctx.stopping.wait()
         sleep("5s")
 
-    with simulate(service) as sim:
+    with sim:
         assert sim.stop() == exits.DONE
         assert sim.elapsed_s == pytest.approx(5)
 
@@ -152,7 +155,7 @@ def test_pausing_twice_and_resuming_twice_are_answered() -> None:
 def test_a_context_tells_who_and_where() -> None:
     """``ctx`` has the service's name, directory, configuration, flags and metrics, and a logger that names the job."""
     service = Service("context")
-    seen = {}
+    seen: dict[str, object] = {}
 
     @service.every("1h")
     def job(ctx):
@@ -176,3 +179,20 @@ def test_a_context_tells_who_and_where() -> None:
         assert sim.status.status == "working"
         here = next(record for record in sim.log if record.message == "here")
         assert (here.job, here.level, here.fields) == ("job", "INFO", {"number": 1})
+
+
+def test_events_of_the_platform_reach_their_hooks() -> None:
+    """``on_event`` is called for each; one that fails or hangs is logged, and the service goes on."""
+    service = Service("events", hook_timeout="2s")
+    told = []
+    service.on_event(lambda ctx, event: told.append((event.kind, event.code)))
+    service.on_event(lambda ctx, event: fails() if event.code == 1 else sleep("3s"))
+    service.every("1h", name="job")(lambda ctx: None)
+
+    with simulate(service) as sim:
+        sim.tell("power", "suspend", 1)
+        sim.tell("session", code=2)
+        sim.advance("3s")
+        assert told == [("power", 1), ("session", 2)]
+        assert sim.state == "RUNNING"
+        assert {"a hook failed", "a hook takes long"} <= {record.message for record in sim.log}

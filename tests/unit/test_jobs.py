@@ -46,13 +46,13 @@ def test_every_result_is_counted_from_the_start() -> None:
 def test_status_shows_what_happened_last() -> None:
     """``status`` has the job's counts, its last success and its last error until it is well again."""
     service = Service("shown")
+    sim = simulate(service)
 
     @service.every("1h", on_failure="degrade")
     def job(ctx):
         if sim.elapsed_s == 3600:
             raise ValueError("bad")
 
-    sim = simulate(service)
     with sim:
         sim.advance("1h")
         (fields,) = sim.status.jobs
@@ -67,12 +67,12 @@ def test_status_shows_what_happened_last() -> None:
 def test_an_error_without_a_text_is_told_all_the_same() -> None:
     """An exception that is empty, or whose text raises, is still a failure with a name."""
 
-    class Silent(Exception):
+    class SilentError(Exception):
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
     service = Service("silent")
-    errors = iter([KeyError(), Silent()])
+    errors = iter([KeyError(), SilentError()])
 
     @service.every("1h")
     def job(ctx):
@@ -81,7 +81,7 @@ def test_an_error_without_a_text_is_told_all_the_same() -> None:
     with simulate(service) as sim:
         assert sim.job("job").last_error == "KeyError"
         sim.advance("1h")
-        assert sim.job("job").last_error.startswith("Silent")
+        assert sim.job("job").last_error.startswith("SilentError")
 
 
 def test_what_a_job_raises_never_ends_the_host() -> None:
@@ -102,11 +102,11 @@ def test_what_a_job_raises_never_ends_the_host() -> None:
 def test_a_job_of_its_own_limits_by_the_operator_keeps_its_rhythm() -> None:
     """Changing another job's interval, or this one's timeout, does not begin this one's schedule anew."""
     service = Service("rhythm")
+    sim = simulate(service, config={})
     moments = []
     service.every("1h", name="job")(lambda ctx: moments.append(sim.elapsed_s))
     service.every("1h", name="other")(lambda ctx: None)
 
-    sim = simulate(service, config={})
     with sim:
         sim.advance("90m")
         sim.reload({"stayon": {"jobs": {"job": {"timeout": "5m"}, "other": {"every": "2h"}}}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_no_more_than_the_limit_run_at_a_time_and_the_rest_in_order(pool: Pool) 
     """The fourth call waits until one of three is over; those in line come oldest first."""
     begun, leave = held(pool, 3)
     assert all(event.wait(LIMIT_S) for event in begun)
-    order, last = [], threading.Event()
+    order: list[int] = []
+    last = threading.Event()
     for number in range(10):
         pool.submit(order.append, number)
     pool.submit(last.set)
@@ -66,7 +68,7 @@ def test_a_thread_is_used_again(pool: Pool) -> None:
         pool.submit(lambda done=done: (names.add(threading.current_thread().name), done.set()))
         assert done.wait(LIMIT_S)
         # Between the end of a call and its worker's waiting for the next there is a moment.
-        while not pool._idle:
+        while not pool._idle:  # noqa: SLF001  # no signal tells it
             pass
 
     assert names == {"worker-1"}
@@ -114,7 +116,7 @@ class Gap:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.after = None
+        self.after: Callable[[], object] | None = None
 
     def __enter__(self) -> None:
         self.lock.acquire()
@@ -127,8 +129,9 @@ class Gap:
 
 
 def test_a_call_that_comes_the_moment_a_worker_is_free_is_not_lost(pool: Pool) -> None:
-    """Between a worker's noting that it waits and its waiting, it is handed a call, and then another: both are made."""
-    pool._lock = gap = Gap()
+    """Between its noting that it waits and its waiting, a worker is handed a call, and another: both are made."""
+    gap = Gap()
+    pool._lock = gap  # type: ignore[assignment]  # noqa: SLF001  # the moment lies within
     first, second, third = (threading.Event() for _ in range(3))
 
     def hand_over_again() -> None:
@@ -161,7 +164,7 @@ def test_nothing_of_a_call_is_kept() -> None:
 
 def test_a_call_that_raises_is_told_and_takes_no_place(monkeypatch) -> None:
     """What a call raises goes to ``threading.excepthook``; its place is free for the next, and the line goes on."""
-    told = []
+    told: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", told.append)
     pool = Pool(1)
     done = threading.Event()

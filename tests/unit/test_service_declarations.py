@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -169,7 +171,12 @@ def test_two_of_one_name_name_both_places() -> None:
     """Two jobs, two tasks or two runs of one name are an error with both lines; a job and a check may share one."""
     for kind in ("job", "task", "run"):
         service = Service("twice")
-        declare = {"job": service.every("5s"), "task": service.task, "run": service.run}[kind]
+        declarations: dict[str, Callable[..., Any]] = {
+            "job": service.every("5s"),
+            "task": service.task,
+            "run": service.run,
+        }
+        declare = declarations[kind]
 
         def same(ctx):
             pass

@@ -316,7 +316,7 @@ def test_a_verdict_says_what_matters() -> None:
 
 
 def test_the_process_is_asked_for_by_pid_and_start(path: str) -> None:
-    """A pid that was given to somebody else isn't taken for the service; of one that has ended nobody asks."""
+    """A pid that was given to somebody else isn't taken for the service; one that has ended may wait to start again."""
     StatusPage(path).publish(STATUS)
     asked: list[tuple[int, str]] = []
 
@@ -327,7 +327,16 @@ def test_the_process_is_asked_for_by_pid_and_start(path: str) -> None:
     assert read_status(path, 1000.0, pid_alive, lock_held=False).verdict == DIED
     StatusPage(path).publish(ENDED_PAGE)
     assert read_status(path, 1000.0, pid_alive, lock_held=False).verdict == ENDED
-    assert asked == [(4711, "boot-1:12345")]
+    assert asked == [(4711, "boot-1:12345")] * 2
+
+
+def test_one_that_waits_to_be_started_again_is_not_gone(path: str) -> None:
+    """A process that replaces itself keeps its pid and its lock, and its page still has the end before."""
+    reading = judge(ENDED_PAGE, Facts(2000, pid_alive=True, lock_held=True))
+
+    assert reading.verdict == STARTING
+    assert "waiting to be started again" in reading.text
+    assert "exit code 70" in reading.text
 
 
 def test_writes_keep_their_distance() -> None:

@@ -93,6 +93,7 @@ def test_two_simulations_of_one_seed_are_the_same() -> None:
 def test_asyncio_goes_by_virtual_time_too() -> None:
     """Sleeps, timeouts and concurrency of tasks take their virtual time, and hardly any real one."""
     service = Service("async")
+    sim = simulate(service)
     moments = []
 
     @service.run
@@ -105,7 +106,6 @@ def test_asyncio_goes_by_virtual_time_too() -> None:
         moments.append(sim.elapsed_s)
         assert await ctx.stopping.wait_async()
 
-    sim = simulate(service)
     with sim:
         sim.advance("30d")
         assert sim.stop() == exits.DONE
@@ -150,7 +150,7 @@ def test_outside_of_a_simulation_sleep_is_real() -> None:
 
 def test_who_waits_for_what_never_comes_is_told(monkeypatch) -> None:
     """A job that blocks outside of virtual time: after a real while an error with its stack, instead of a hang."""
-    monkeypatch.setattr(simulation, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(simulation, "PATIENCE_S", 0.3)
     service = Service("stuck")
     leave = threading.Event()
     service.every("1h", name="job", delay="1h")(lambda ctx: leave.wait(20))

@@ -46,7 +46,7 @@ def _frames(awaited: Any) -> list[tuple[FrameType, int]]:
     """Each frame and its line, from the task's own coroutine to what it waits for in the end. (``Task.get_stack`` gives
     only the first, which for a user's function is ours.)
     """
-    found = []
+    found: list[tuple[FrameType, int]] = []
     while awaited is not None and len(found) < DEPTH_LIMIT:
         kind = next((kind for kind in ("cr", "gi", "ag") if hasattr(awaited, f"{kind}_frame")), None)
         if kind is None:

@@ -50,13 +50,12 @@ class Crew:
         self.host_clock = CrewClock(clock, self)
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._leader = 0
-        self._loop: Loop | None = None
-        self._on_end: Callable[[BaseException | None], object] = lambda _error: None
+        self._work: Callable[[], object] = lambda: None
 
     def lead(self, loop: Loop, on_end: Callable[[BaseException | None], object]) -> None:
         """Run *loop* until it ends; then, on its thread, ``on_end(None)``, or what went wrong with the loop itself."""
-        self._loop, self._on_end = loop, on_end
-        self.start_thread(self._lead, "leader")
+        self._work = lambda: self._lead(loop, on_end)
+        self.start_thread(self._work, "leader")
 
     def submit(self, function: Callable[..., object], *arguments: Any) -> None:
         """Call *function* when the loop's turn is over. For the loop's thread."""
@@ -93,23 +92,22 @@ class Crew:
         """The calling thread is about to rest. If it has the lead, another one takes it."""
         if get_ident() == self._leader:
             self._leader = 0
-            self.start_thread(self._lead, "leader")
+            self.start_thread(self._work, "leader")
 
-    def _lead(self) -> None:
-        assert self._loop is not None
+    def _lead(self, loop: Loop, on_end: Callable[[BaseException | None], object]) -> None:
         me = self._leader = get_ident()
         try:
-            while self._leader == me and not self._loop.ended:
+            while self._leader == me and not loop.ended:
                 if self._calls:
                     function, arguments = self._calls.popleft()
                     function(*arguments)
                 else:
-                    self._loop.turn()
+                    loop.turn()
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is for the test to see
-            self._on_end(error)
+            on_end(error)
         else:
             if self._leader == me:
-                self._on_end(None)
+                on_end(None)
 
 
 class CrewClock:

@@ -7,8 +7,9 @@ import selectors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextvars import Context
-    from typing import Any, TypeVarTuple, Unpack
+    from typing import TypeVarTuple
 
     from stayon.testing.clock import ManualClock
 
@@ -30,8 +31,8 @@ class VirtualEventLoop(asyncio.SelectorEventLoop):
         """Virtual seconds."""
         return self._clock.monotonic()
 
-    def call_soon_threadsafe(  # type: ignore[override]  # as asyncio has it, whose stubs differ between versions
-        self, callback: Any, *args: Unpack[Ts], context: Context | None = None
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """As asyncio's; and those who rest in virtual time are told."""
         handle = super().call_soon_threadsafe(callback, *args, context=context)

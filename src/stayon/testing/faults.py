@@ -34,7 +34,7 @@ def disk_full() -> None:
 
 
 def permission_denied() -> None:
-    """This account may not."""
+    """The account lacks a right."""
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
@@ -144,7 +144,7 @@ class _Files:
         def counted(*arguments: Any, **named: Any) -> Any:
             target = arguments[0] if arguments else None
             path = self._path(target)
-            if path and name == "close":
+            if isinstance(target, int) and name == "close":
                 self._paths.pop(target, None)
             elif path:
                 self._faults.pass_by(f"os.{name} {os.path.basename(path)}")

@@ -9,7 +9,7 @@ from stayon.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from stayon.runtime.logs.entry import Entry
@@ -33,7 +33,7 @@ class LogBook:
 
     def __init__(self, keep: int) -> None:
         self._entries: deque[Entry] = deque(maxlen=keep)
-        self.render = self._note
+        self.render: Callable[[Entry], bytes] | None = self._note
 
     def records(self) -> list[LogRecord]:
         """What is kept, oldest first."""

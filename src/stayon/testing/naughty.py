@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stayon.runtime.service import Service
 
 # How long it takes until somebody misbehaves who is well at first.
-SOON_S = 1.0
+SOON_S = 0.2
 EXIT_CODE = 3
 MEMORY_STEP, MEMORY_LIMIT = 16 * 1024**2, 512 * 1024**2
 GRANDCHILD_LIFE_S = 600
@@ -116,7 +116,8 @@ def _leaves_a_grandchild(ctx: Any) -> None:
         "import subprocess, sys\n"
         "quiet = dict.fromkeys(('stdin', 'stdout', 'stderr'), subprocess.DEVNULL)\n"
         "flags = getattr(subprocess, 'DETACHED_PROCESS', 0)\n"
-        f"child = subprocess.Popen([sys.executable, '-c', {program!r}], start_new_session=True, creationflags=flags, **quiet)\n"
+        f"command = [sys.executable, '-c', {program!r}]\n"
+        "child = subprocess.Popen(command, start_new_session=True, creationflags=flags, **quiet)\n"
         "print('grandchild', child.pid, flush=True)\n"
     )
     subprocess.run([sys.executable, "-c", between], check=True)
@@ -142,7 +143,7 @@ def _closes_its_handles(ctx: Any) -> None:
 def _eats_memory(ctx: Any) -> None:
     """Ready, and takes memory, up to ``MEMORY_LIMIT``; leaves when asked to."""
     ctx.ready()
-    pieces = []
+    pieces: list[bytearray] = []
     while not ctx.stopping.wait(0.01) and len(pieces) * MEMORY_STEP < MEMORY_LIMIT:
         pieces.append(bytearray(os.urandom(4096)) * (MEMORY_STEP // 4096))
     ctx.stopping.wait()

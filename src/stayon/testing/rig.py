@@ -10,7 +10,7 @@ from pathlib import Path
 
 from stayon.app import CONFIG_ENDINGS
 from stayon.core import states
-from stayon.core.events import Report, Request
+from stayon.core.events import Report
 from stayon.core.levels import CRITICAL, parse
 from stayon.core.record import Record
 from stayon.errors import HangError, UsageError
@@ -25,7 +25,7 @@ from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
 from stayon.runtime.reloading import Reloader
-from stayon.runtime.rooms import AsyncRoom
+from stayon.runtime.rooms import AsyncRoom, Seat
 from stayon.runtime.verbs import Verbs
 from stayon.testing.crew import Crew
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from stayon.core.spec import ServiceSpec
     from stayon.machine import Machine, Places
+    from stayon.runtime.config.store import Loaded
     from stayon.runtime.logs.entry import Sink
     from stayon.runtime.service import Service
     from stayon.runtime.watchdog import Beat
@@ -76,7 +77,7 @@ class Rig:
         self.logs.use([sink])
         self._capture = Capture(self.logs)
         store = _store(service, self._declared, self._config_path, places, setting.environment)
-        self._live = LiveConfig(store.load_at_start())
+        self._live = LiveConfig(self._loaded(store))
         self.logs.set_level(parse(self._live.loaded.host["log.level"]))
         self.host = Host(service, self._effective(), self._equipment(places, setting.seed))
         reloader = Reloader(self.host, store, self._ports.directory_watch())
@@ -88,8 +89,8 @@ class Rig:
 
         def ended(error: BaseException | None) -> None:
             if error is not None:
-                self.host.outcome.fail(error, "the host")
-                self.host.state = states.STOPPED
+                self.host.abort(error, "the host")
+            self.host.on_change(self.host)
             self.host.equipment.async_room.close()
             on_end(error)
 
@@ -115,6 +116,13 @@ class Rig:
         new = path.with_name(f"{path.name}.new")
         new.write_text(config or "", "utf-8")
         new.replace(path)
+
+    def _loaded(self, store: Store) -> Loaded:
+        loaded = store.load_at_start()
+        for warning in loaded.warnings:
+            self.logs.logger().warning(warning, event_id=32)
+        store.keep(loaded)
+        return loaded
 
     def _effective(self) -> ServiceSpec:
         """Without the watchdog of the host's loop: it would be fed three million times a year, and can't fail here."""
@@ -142,7 +150,7 @@ class Rig:
             metrics=Metrics(lambda error: self.logs.logger().failure("a metrics collector failed", error)),
             config=self._live,
             places=places,
-            chance=random.Random(seed).random,
+            chance=random.Random(seed).random,  # noqa: S311  # chance in a test is to be had again
             start_thread=self.crew.start_thread,
             look_again_s=NEVER_S,
         )
@@ -185,28 +193,22 @@ class Rig:
         self.fault = self.fault or error
         host = self.host
         host.log.failure("the host failed", error, level=CRITICAL)
-        if not host.stopping:
+        if host.stopping:
+            host.abort(error, "the host")
+        else:
             host.fail(error, "the host")
-            return
-        host.do_keep_failure(Occurrence(states.FAILED, error, "the host"))
-        host.request(Request(states.FORCE, "the host"))
-        host.loop.end()
 
     def _hung(self, beat: Beat) -> None:
-        host = self.host
         error = HangError(f"{beat.name} gave no heartbeat for {beat.timeout_s:g} s", code="hang")
-        host.outcome.fail(error, beat.name)
-        host.forced = True
-        report.report_first_failure(host, error, beat.name)
-        host.state = states.STOPPED
-        host.on_change(host)
-        host.loop.end()
+        self.host.log.critical(str(error), event_id=19, **view.dump(self.host))
+        self.host.abort(error, beat.name)
 
 
-class _Seats:
+class _Seats(Seat):
     """What would run on the main thread runs on one of its own."""
 
     def __init__(self, crew: Crew) -> None:
+        super().__init__()
         self._crew = crew
 
     def give(self, function: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stayon.core import states
 from stayon.core.duration import seconds
+from stayon.core.events import Event
 from stayon.errors import UsageError
 from stayon.runtime import view
 from stayon.runtime.stacks import all_stacks
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
 BEYOND_S = 5e-7
 # What ``kill -9`` makes of an exit code, as ``subprocess`` has it.
 KILLED = -9
-# How long, in real time, nothing may move before we say so.
+# How long, in real time, nothing may move before we say so, and how often we look meanwhile.
 PATIENCE_S = 10.0
+LOOKS = 10
 
 
 def simulate(  # noqa: PLR0913  # a test's keywords
@@ -103,9 +105,7 @@ class Simulation:
     @property
     def exit_code(self) -> int | None:
         """The process's exit code: None before it has ended, -9 after ``kill``."""
-        if self._rig is None or not self._ended:
-            return None
-        return KILLED if self._killed else self.host.outcome.exit_code
+        return self._code() if self._rig is not None and self._ended else None
 
     @property
     def why(self) -> str:
@@ -218,21 +218,22 @@ class Simulation:
         """Stop it, wait until it is STOPPED, and give its exit code. Stopping it again gives the same one."""
         if not self._ended:
             self.ask(states.STOP)
-            self.join()
-        assert self.exit_code is not None
-        return self.exit_code
+        return self.join()
 
     def join(self) -> int:
         """Let time pass until it has stopped by itself; gives its exit code."""
         self._pass_time(lambda: self._ended)
-        assert self.exit_code is not None
-        return self.exit_code
+        return self._code()
 
     def ask(self, event: str, *, exit_code: int = 0, source: str = "test") -> None:
         """Ask as a signal or a manager does, and don't wait for time to pass: "stop", "force", "pause", "resume" ..."""
         if not self._ended:
             self.machine.starter.ask(event, exit_code=exit_code, source=source)
         self._settle()
+
+    def tell(self, kind: str, detail: str = "", code: int = 0) -> None:
+        """Tell it what a platform tells besides requests, for ``on_event``: ``"continued"``, power, session ..."""
+        self._on_loop(self.host.tell, Event(kind, detail, code))
 
     def kill(self) -> None:
         """End it as ``kill -9`` does: no hook, no last word. What it has written stays."""
@@ -279,6 +280,9 @@ class Simulation:
         self.machine.close()
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _code(self) -> int:
+        return KILLED if self._killed else self.host.outcome.exit_code
 
     def _built(self) -> Rig:
         if self._rig is None:
@@ -342,11 +346,11 @@ class Simulation:
             self._arrived.release()
 
     def _wait_patiently(self) -> None:
-        seen, quiet_s = self._progress(), 0.0
-        while not self._arrived.acquire(timeout=1.0):
+        seen, quiet_looks = self._progress(), 0
+        while not self._arrived.acquire(timeout=PATIENCE_S / LOOKS):
             before, seen = seen, self._progress()
-            quiet_s = quiet_s + 1.0 if seen == before else 0.0
-            if quiet_s >= PATIENCE_S:
+            quiet_looks = quiet_looks + 1 if seen == before else 0
+            if quiet_looks == LOOKS:
                 self._clock.autojump = False
                 raise RuntimeError(
                     "time can't pass: somebody works without end, or waits for what is outside of the simulation\n"
