@@ -1,4 +1,4 @@
-"""Samples become medians with their spread and a ratio to stayon's; printed as a table, or as the object ``dev.py`` reads."""
+"""Samples become medians with their spread and a ratio to stayon's, as a table or as the object ``dev.py`` reads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def conditions(**more: Any) -> dict[str, Any]:
 
 
 class Figures:
-    """Samples by competitor and figure. ``compared`` figures get a ratio, the peer's to stayon's, ``spread`` ones min and max."""
+    """Samples by competitor and figure.
+
+    *compared* figures get a ratio, the peer's to stayon's; those of *spread* their least and greatest sample.
+    """
 
     def __init__(self, *, compared: Sequence[str] = (), spread: Sequence[str] = ()) -> None:
         self._samples: dict[str, dict[str, list[float]]] = {}
@@ -59,7 +62,7 @@ class Figures:
         return {figure: statistics.median(values) for figure, values in self._samples[who].items()}
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """Every figure, with ``_min`` and ``_max`` for those whose spread is wanted, ``_ratio`` for the compared ones."""
+        """Every figure, with ``_min`` and ``_max`` where the spread is wanted, ``_ratio`` for the compared ones."""
         result: dict[str, dict[str, float]] = {}
         for who, by_figure in self._samples.items():
             row = result[who] = {}

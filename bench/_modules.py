@@ -34,7 +34,7 @@ SHOWN = 45
 
 
 def imported(python: str) -> dict[str, int]:
-    """What the service imports until it is idle, in the order in which the imports ended, with microseconds of their own."""
+    """What the service imports until it is idle, in the order in which that ended, with each one's own microseconds."""
     competitor = ours(python)
     competitor.command = [python, "-X", "importtime", *competitor.command[1:]]
     times: dict[str, int] = {}
@@ -52,7 +52,7 @@ def costs(python: str) -> list[tuple[str, int, int]]:
     times = imported(python)
     with tempfile.TemporaryDirectory() as folder:
         command = [python, "-c", MEASURE]
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             command, input=json.dumps([*times]), capture_output=True, text=True, check=True, cwd=Path(folder)
         )
     sizes: list[tuple[str, int]] = json.loads(done.stdout)

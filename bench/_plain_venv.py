@@ -25,7 +25,7 @@ def find_python(version: str) -> str:
             continue
         # A pyenv shim may be there for a version that isn't switched on.
         asked = [candidate, "-c", "import sys; print(sys.executable)"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return done.stdout.strip()
     return ""
@@ -47,7 +47,7 @@ def plain_venv(version: str, wheel: Path, folder: Path) -> str:
         return ""
     progress(f"making a plain venv with Python {version}")
     place = folder / f"venv-{version}"
-    subprocess.run([interpreter, "-m", "venv", str(place)], check=True)  # noqa: S603
+    subprocess.run([interpreter, "-m", "venv", str(place)], check=True)
     python = str(place / "bin" / "python")
     _pip(python, "install", "--quiet", str(wheel), *PEERS)
     return python
@@ -55,4 +55,4 @@ def plain_venv(version: str, wheel: Path, folder: Path) -> str:
 
 def _pip(python: str, *arguments: str) -> None:
     command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, check=True, stdout=sys.stderr)  # noqa: S603
+    subprocess.run(command, check=True, stdout=sys.stderr)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 START_LIMIT_S = 30.0
 STOP_LIMIT_S = 30.0
@@ -63,7 +64,7 @@ class Running:
         self.ready_ms = 0.0
         self.started_at = 0.0
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Self:
         try:
             self._start()
         except BaseException:
@@ -74,7 +75,7 @@ class Running:
     def _start(self) -> None:
         with (self.folder / "stderr").open("wb") as stderr:
             self.started_at, began = time.time(), time.perf_counter()
-            self.process = subprocess.Popen(  # noqa: S603  # our own command
+            self.process = subprocess.Popen(  # our own command
                 self._command, env=self._environment, stdout=subprocess.PIPE, stderr=stderr, cwd=self._folder.name
             )
         try:
@@ -108,6 +109,13 @@ class Running:
     def pid(self) -> int:
         """Its process id."""
         return self.process.pid
+
+    @property
+    def stdout_fd(self) -> int:
+        """What it says on stdout can be read here."""
+        if self.process.stdout is None:
+            raise RuntimeError("its stdout is not ours")
+        return self.process.stdout.fileno()
 
     def write_config(self, prices: int) -> None:
         """Write the configuration file in place."""

@@ -1,4 +1,4 @@
-"""Memory, threads, files and start of an idle service: stayon beside Go and plain Python, in plain venvs from the wheel.
+"""Memory, threads, files and start of an idle service: stayon from its wheel, beside Go and plain Python.
 
 The service has one job every five seconds, logs in JSON, a configuration file that is watched, probes and metrics.
 
@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from _competitors import GO, Competitor, go_peers, go_version, ours, python_peers
+from _competitors import Competitor, go_peers, go_version, ours, python_peers
 from _figures import Figures, conditions, progress, show
 from _modules import show_modules
 from _plain_venv import build_wheel, plain_venv
@@ -65,9 +65,9 @@ def measure_floor(figures: Figures, who: str, python: str) -> None:
     """Bare Python: its memory, and the time from start to end."""
     code = [python, "-I", "-S", "-c"]
     began = time.perf_counter()
-    subprocess.run([*code, "pass"], check=True)  # noqa: S603
+    subprocess.run([*code, "pass"], check=True)
     took_ms = (time.perf_counter() - began) * 1000
-    text = subprocess.run([*code, FLOOR_CODE], check=True, capture_output=True, text=True).stdout  # noqa: S603
+    text = subprocess.run([*code, FLOOR_CODE], check=True, capture_output=True, text=True).stdout
     figures.add(who, **memory_in(text), ready_ms=took_ms)
 
 
@@ -78,7 +78,7 @@ def measure(pythons: dict[str, str]) -> Figures:
     for version, python in pythons.items():
         for one in (ours(python), *python_peers(python)):
             competitors[f"{one.name}, {version}"] = one
-    competitors |= {GO: one for one in go_peers()}
+    competitors |= {one.name: one for one in go_peers()}
     for number in range(ROUNDS):
         progress(f"memory, round {number + 1} of {ROUNDS}")
         for who, competitor in competitors.items():

@@ -1,14 +1,14 @@
 """How punctual jobs are, and what an empty one costs: stayon beside APScheduler and threads that sleep.
 
-- ``100 jobs``: a hundred, at intervals from 0.2 to 2 seconds. All are due together when it starts (``first_max_ms``); the
-  percentiles are of what follows.
+- ``100 jobs``: a hundred, at intervals from 0.2 to 2 seconds. All are due together when it starts (``first_max_ms``);
+  the percentiles are of what follows.
 - ``1,000 a second``: a hundred each tenth of a second, all at once each time, so that a run waits for up to 99 others.
-- ``10,000 a second``: more than Python has time for, to see how many are run. What is due while the last run is still under
-  way is skipped.
+- ``1,000 spread``: the same, but a millisecond apart. Each wakes a processor, none waits for another.
+- ``10,000 a second``: nearly what Python has time for. What is due while the last run is still under way is skipped.
 
-*late*: from the moment it was due until the first line of the job. *cpu*: the process's processor time for each run, all
-threads; the runs themselves are as good as empty. Threads that sleep are no scheduler: no timeouts, no overlap rules, no
-metrics, and one thread for every job; they show what Python itself needs. ``python bench/jobs.py [--json]``
+*late*: from the moment it was due until the first line of the job. *cpu*: the process's processor time for each run,
+all threads; the runs themselves are as good as empty. Threads that sleep are no scheduler: no timeouts, no overlap
+rules, no metrics, and a thread for every job; they show what Python itself needs. ``python bench/jobs.py [--json]``
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from _figures import Figures, conditions, progress, quantile, show
 
 ROUNDS = 3
 STAYON, APSCHEDULER, SLEEPING = "stayon", "APScheduler", "sleeping threads"
-# By name: the intervals in seconds, and for how many seconds to measure.
-LOADS: dict[str, tuple[list[float], float]] = {
-    "100 jobs": ([0.2 + 0.018 * index for index in range(100)], 8.0),
-    "1,000 a second": ([0.1] * 100, 10.0),
-    "10,000 a second": ([0.01] * 100, 4.0),
+# By name: the intervals, how far apart the jobs begin, and for how long to measure; in seconds.
+LOADS: dict[str, tuple[list[float], float, float]] = {
+    "100 jobs": ([0.2 + 0.018 * index for index in range(100)], 0.0, 8.0),
+    "1,000 a second": ([0.1] * 100, 0.0, 10.0),
+    "1,000 spread": ([0.1] * 100, 0.001, 10.0),
+    "10,000 a second": ([0.01] * 100, 0.0, 4.0),
 }
 
 
@@ -65,7 +66,7 @@ class Record:
         }
 
 
-def with_stayon(intervals: Sequence[float], seconds: float) -> None:
+def with_stayon(intervals: Sequence[float], apart_s: float, seconds: float) -> None:
     """Run the jobs as a service does. Never returns."""
     from stayon import Service
 
@@ -85,7 +86,7 @@ def with_stayon(intervals: Sequence[float], seconds: float) -> None:
         return run
 
     for index, interval_s in enumerate(intervals):
-        service.every(interval_s, name=f"job{index}")(job(interval_s))
+        service.every(interval_s, name=f"job{index}", delay=index * apart_s)(job(interval_s))
 
     @service.run
     def main(ctx: Any) -> None:
@@ -97,7 +98,7 @@ def with_stayon(intervals: Sequence[float], seconds: float) -> None:
     service.main(["run"])
 
 
-def with_apscheduler(intervals: Sequence[float], seconds: float) -> None:
+def with_apscheduler(intervals: Sequence[float], apart_s: float, seconds: float) -> None:
     """The same with APScheduler's scheduler for plain programs, as it comes."""
     from apscheduler.schedulers.background import BackgroundScheduler
     from apscheduler.triggers.interval import IntervalTrigger
@@ -107,18 +108,20 @@ def with_apscheduler(intervals: Sequence[float], seconds: float) -> None:
     start = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=0.5)
     start_s = start.timestamp()
 
-    def job(interval_s: float) -> Callable[[], None]:
+    def job(interval_s: float, due_s: float) -> Callable[[], None]:
         is_first = True
 
         def run() -> None:
             nonlocal is_first
-            record.note((time.time() - start_s) % interval_s, is_first=is_first)
+            record.note((time.time() - due_s) % interval_s, is_first=is_first)
             is_first = False
 
         return run
 
-    for interval_s in intervals:
-        scheduler.add_job(job(interval_s), IntervalTrigger(seconds=interval_s, start_date=start))
+    for index, interval_s in enumerate(intervals):
+        begin = start + datetime.timedelta(seconds=index * apart_s)
+        trigger = IntervalTrigger(seconds=interval_s, start_date=begin)
+        scheduler.add_job(job(interval_s, begin.timestamp()), trigger)
     time.sleep(max(0.0, start_s - time.time() - 0.05))
     record = Record()
     scheduler.start()
@@ -127,12 +130,11 @@ def with_apscheduler(intervals: Sequence[float], seconds: float) -> None:
     os._exit(0)
 
 
-def with_sleeping_threads(intervals: Sequence[float], seconds: float) -> None:
+def with_sleeping_threads(intervals: Sequence[float], apart_s: float, seconds: float) -> None:
     """A thread for each job, which sleeps until the next moment."""
     start = time.monotonic() + 0.5
 
-    def follow(interval_s: float) -> None:
-        due = start
+    def follow(interval_s: float, due: float) -> None:
         is_first = True
         while True:
             time.sleep(max(0.0, due - time.monotonic()))
@@ -141,8 +143,8 @@ def with_sleeping_threads(intervals: Sequence[float], seconds: float) -> None:
             is_first = False
             due += interval_s * (1 + late_s // interval_s)
 
-    for interval_s in intervals:
-        threading.Thread(target=follow, args=(interval_s,), daemon=True).start()
+    for index, interval_s in enumerate(intervals):
+        threading.Thread(target=follow, args=(interval_s, start + index * apart_s), daemon=True).start()
     time.sleep(max(0.0, start - time.monotonic() - 0.05))
     record = Record()
     time.sleep(seconds)
@@ -155,11 +157,11 @@ WITH = {STAYON: with_stayon, APSCHEDULER: with_apscheduler, SLEEPING: with_sleep
 
 def measure(who: str, load: str) -> dict[str, float]:
     """The figures of one run in a process of its own."""
-    intervals, seconds = LOADS[load]
+    seconds = LOADS[load][2]
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        command = [sys.executable, __file__, "run", who, json.dumps(intervals), str(seconds)]
+        command = [sys.executable, __file__, "run", who, load]
         environment = {**os.environ, "STAYON_HOME": folder}
-        done = subprocess.run(  # noqa: S603  # ourselves
+        done = subprocess.run(  # ourselves
             command, env=environment, capture_output=True, text=True, check=False, timeout=seconds + 30
         )
     if done.returncode != 0:
@@ -171,7 +173,7 @@ def measure(who: str, load: str) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     if sys.argv[1:2] == ["run"]:
-        WITH[sys.argv[2]](json.loads(sys.argv[3]), float(sys.argv[4]))
+        WITH[sys.argv[2]](*LOADS[sys.argv[3]])
     competitors = [STAYON, SLEEPING]
     versions = {}
     if importlib.util.find_spec("apscheduler") is not None:

@@ -1,7 +1,7 @@
 """How long it takes from writing the configuration until the service works by it: stayon beside its peers.
 
-Each writes a line when a new configuration holds, and this process waits for it. *renamed*: a new file is moved over the
-old one, as editors and configuration management do; *written*: the file is overwritten in place. stayon waits until
+Each writes a line when a new configuration holds, and this process waits for it. *renamed*: a new file is moved over
+the old one, as editors and configuration management do; *written*: the file is overwritten in place. stayon waits until
 nothing has changed for 150 ms before it reads, so as not to read half a file; then it parses, validates and prepares.
 Go (told by the kernel) reads at once, whole or half; the others look once a second.
 
@@ -38,8 +38,7 @@ def write(running: Running, prices: int, *, renamed: bool) -> None:
 
 def applied(running: Running, prices: int) -> None:
     """Wait until it says that *prices* hold."""
-    assert running.process.stdout is not None
-    fd, heard = running.process.stdout.fileno(), b""
+    fd, heard = running.stdout_fd, b""
     while f"{prices}\n".encode() not in heard:
         if not select.select([fd], [], [], LIMIT_S)[0]:
             raise RuntimeError(f"not applied within {LIMIT_S:g} s:\n{(running.folder / 'stderr').read_text()}")

@@ -1,6 +1,8 @@
 """How long a service takes from SIGTERM until its process has ended, when nothing resists: stayon beside its peers.
 
-Each is started, left alone until a moment after it is ready, and asked to stop, in turn. ``python bench/stop.py [--json]``
+Each is started, left alone until a moment after it is ready, and asked to stop, in turn.
+
+``python bench/stop.py [--json]``
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """What a shorter switch interval would cost and bring: ``sys.setswitchinterval``, Python's 5 ms beside a tenth of it.
 
-Threads that compute without end count loops; more switches mean fewer loops. Beside them, a thread wakes every 10 ms, as
-the host's does when a probe comes, and notes how long it took to get the interpreter lock. ``python bench/switching.py [--json]``
+Threads that compute without end count loops; more switches mean fewer loops. Beside them, a thread wakes every 10 ms,
+as the host's does when a probe comes, and notes how long it took to get the interpreter lock.
+
+``python bench/switching.py [--json]``
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ WAKE_EVERY_S = 0.01
 
 
 def count(interval_s: float, number: int, *, waking: bool) -> dict[str, float]:
-    """Loops in a second of processor time of *number* threads together and, if *waking*, how late the sleeper was, in ms."""
+    """Loops of *number* threads in a second of processor time and, if *waking*, how late the sleeper was, in ms."""
     sys.setswitchinterval(interval_s)
     counts = [0] * number
     going = True
@@ -64,7 +66,7 @@ def count(interval_s: float, number: int, *, waking: bool) -> dict[str, float]:
 def elsewhere(*arguments: object) -> dict[str, float]:
     """``count`` in a process of its own."""
     command = [sys.executable, __file__, "count", *map(str, arguments)]
-    figures: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603
+    figures: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return figures
 
 

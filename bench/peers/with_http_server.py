@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from _plain import POLL_S, PORT, Live, get_stuck, log, set_up_logging
@@ -34,9 +35,8 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def repeat(function: object, interval_s: float) -> None:
+def repeat(function: Callable[[], None], interval_s: float) -> None:
     """Call *function* at a fixed rate until it is time to stop."""
-    assert callable(function)
     due = time.monotonic()
     while not stopping.wait(max(0.0, due - time.monotonic())):
         function()

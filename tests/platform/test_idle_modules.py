@@ -43,9 +43,10 @@ ALLOWED = OF_THREADING | {
 
 # What costs others their megabytes, and must not come by way of something else.
 FORBIDDEN = {
-    "argparse", "asyncio", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools", "hashlib",
-    "http", "inspect", "json", "logging", "pathlib", "queue", "random", "re", "selectors", "shutil", "signal", "socket",
-    "ssl", "string", "subprocess", "tempfile", "tokenize", "tomllib", "traceback", "typing", "urllib", "uuid", "warnings",
+    "argparse", "asyncio", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
+    "hashlib", "http", "inspect", "json", "logging", "pathlib", "queue", "random", "re", "selectors", "shutil",
+    "signal", "socket", "ssl", "string", "subprocess", "tempfile", "tokenize", "tomllib", "traceback", "typing",
+    "urllib", "uuid", "warnings",
 }  # fmt: skip
 
 

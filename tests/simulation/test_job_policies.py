@@ -1,4 +1,4 @@
-"""What jobs do when they are late, overlap, fail, hang, or are paused: each policy, in simulated time."""
+"""What jobs do when they overlap, fail, hang, or are paused: each policy, in simulated time."""
 
 from __future__ import annotations
 
@@ -40,19 +40,6 @@ def test_delay_puts_off_the_first_run() -> None:
         assert (counts_of(sim, "now"), counts_of(sim, "later")) == ({"success": 1}, {})
         sim.advance("30m")
         assert counts_of(sim, "later") == {"success": 1}
-
-
-def test_a_calendar_keeps_to_the_wall_clock_of_its_zone() -> None:
-    """A cron job runs at its local time before and after the clocks go forward."""
-    service = Service("calendar")
-    sim = simulate(service, start="2026-03-28T00:00:00Z")
-    runs = []
-    service.cron("0 3 * * *", tz="Europe/Berlin", name="job")(lambda ctx: runs.append(sim.now.strftime("%d %H:%M")))
-
-    with sim:
-        sim.advance("2d")
-
-    assert runs == ["28 02:00", "29 01:00"]
 
 
 def test_overlap_skip_leaves_out_what_is_due_while_it_runs() -> None:
@@ -290,86 +277,6 @@ def test_on_failure_fail_ends_the_service_when_retries_are_used_up(retries: int)
         assert counts_of(sim)["failure"] == (retries + 1 if retries else 1)
 
 
-@pytest.mark.parametrize(
-    ("missed", "runs", "left_out"), [("skip", 1, 0), ("once", 1, 0), ("all", 3, 0)], ids=["skip", "once", "all"]
-)
-def test_moments_that_passed_while_the_process_was_frozen(missed: str, runs: int, left_out: int) -> None:
-    """After the computer slept over three moments, the last of them just now: one run, or with ``"all"`` three."""
-    service = Service("frozen")
-    service.every("1h", name="job", missed=missed)(lambda ctx: None)
-
-    with simulate(service) as sim:
-        sim.freeze("3h")
-        assert counts_of(sim).get("success") == 1 + runs
-        assert sim.job("job").counts["missed"] == 3 - runs
-
-
-@pytest.mark.parametrize(("missed", "runs"), [("skip", 0), ("once", 1), ("all", 3)])
-def test_moments_that_are_long_past(missed: str, runs: int) -> None:
-    """Woken half an hour after the last of three missed moments: none, one, or all of them are made up for."""
-    service = Service("past")
-    service.every("1h", name="job", missed=missed)(lambda ctx: None)
-
-    with simulate(service) as sim:
-        sim.freeze("3h30m")
-        assert sim.job("job").counts["success"] == 1 + runs
-        assert sim.job("job").counts["missed"] == 3 - runs
-        sim.advance("30m")
-        assert sim.job("job").counts["success"] == 2 + runs
-
-
-@pytest.mark.parametrize("overlap", ["skip", "queue"])
-def test_missed_runs_are_made_up_for_one_after_the_other(overlap: str) -> None:
-    """``missed="all"`` leaves none of them out, and never runs two of them at once, whatever ``overlap`` says."""
-    service = Service("all")
-    sim = simulate(service)
-    most = []
-
-    @service.every("1h", missed="all", overlap=overlap)
-    def job(ctx):
-        most.append(len(sim.job("job").runs))
-        sleep("1s")
-
-    with sim:
-        sim.advance("1m")
-        sim.freeze("3h")
-        sim.advance("10s")
-        assert counts_of(sim) == {"success": 4}
-
-    assert max(most) <= 1
-
-
-@pytest.mark.parametrize(("missed", "runs"), [("skip", 0), ("once", 1), ("all", 3)])
-def test_a_wall_clock_that_jumps_forward_misses_calendar_moments(missed: str, runs: int) -> None:
-    """The clock is set forward over three nights: a cron job makes up for none, one, or all; an ``every`` job none."""
-    service = Service("jump")
-    service.cron("0 3 * * *", name="nightly", missed=missed)(lambda ctx: None)
-    service.every("1h", name="hourly", delay="1h")(lambda ctx: None)
-
-    with simulate(service) as sim:
-        sim.jump_clock("3d")
-        assert sim.job("nightly").counts["success"] == runs
-        assert sim.job("nightly").counts["missed"] == 3 - runs
-        assert sim.job("hourly").counts["success"] == 0
-        sim.advance("1d")
-        assert sim.job("nightly").counts["success"] == runs + 1
-        assert sim.job("hourly").counts["success"] == 24
-
-
-def test_a_wall_clock_set_back_a_little_repeats_nothing() -> None:
-    """Set back an hour after its run, a daily job does not run again for the same night."""
-    service = Service("back")
-    service.cron("0 3 * * *", name="nightly")(lambda ctx: None)
-
-    with simulate(service) as sim:
-        sim.advance("3h30m")
-        sim.jump_clock("-1h")
-        sim.advance("1h")
-        assert counts_of(sim, "nightly") == {"success": 1}
-        sim.advance("24h")
-        assert counts_of(sim, "nightly") == {"success": 2}
-
-
 def test_jitter_puts_each_run_off_by_chance_and_never_the_rhythm() -> None:
     """Each run is up to ``jitter`` late by the given chance; the grid stays, and the seed decides."""
 
@@ -530,58 +437,3 @@ def test_a_job_that_gives_no_heartbeat_is_a_hang() -> None:
         sim.advance("10s")
         assert sim.exit_code == exits.HANG
         assert "job job gave no heartbeat for 5 s" in sim.why
-
-
-def test_checks_turn_only_after_several_like_results() -> None:
-    """A check falls after ``fall`` bad results in a row and rises after ``rise`` good ones; readiness follows."""
-    service = Service("checks")
-    answers = iter([True, False, False, True, False, False, False, True, True])
-
-    @service.check(every="10s", rise=2, fall=3)
-    def database(ctx):
-        return next(answers, True)
-
-    with simulate(service) as sim:
-        seen = []
-        for _ in range(9):
-            seen.append(sim.check("database").status)
-            sim.advance("10s")
-
-        assert seen == ["unknown"] * 6 + ["failing"] * 2 + ["ok"]
-        assert sim.is_ready
-        assert 'stayon_check_up{check="database"} 1' in sim.metrics
-
-
-def test_a_check_that_raises_or_is_late_is_a_bad_result() -> None:
-    """An exception and a missing answer count alike, and the reason is told; a late check is not asked twice."""
-    service = Service("bad")
-    sim = simulate(service)
-    asked = []
-
-    @service.check(every="10s", timeout="5s", fall=1)
-    def late(ctx):
-        asked.append(sim.elapsed_s)
-        sleep("25s")
-
-    @service.check(every="10s", fall=1)
-    def broken(ctx):
-        raise ConnectionError("refused")
-
-    with sim:
-        sim.advance("5s")
-        assert sim.check("late").why == "no answer within 5 s"
-        assert sim.check("broken").why == "ConnectionError: refused"
-        assert (sim.status.health, sim.is_ready) == ("failing", False)
-        sim.advance("35s")
-        assert len(asked) == 2
-
-
-def test_a_check_under_way_does_not_hold_up_the_stop() -> None:
-    """A check that hangs when asked to stop costs no more than it has to: it may finish, and the stop is clean."""
-    service = Service("midcheck", stop_timeout="20s")
-    service.check(every="1h", timeout="10s", name="slow")(lambda ctx: sleep("3s"))
-    service.every("1h", name="job")(lambda ctx: None)
-
-    with simulate(service) as sim:
-        assert sim.stop() == exits.DONE
-        assert sim.elapsed_s == pytest.approx(3)

@@ -16,6 +16,9 @@ from stayon import exits
 from stayon.testing import naughty, simulate
 
 SOURCE = str(Path(stayon.__file__).parents[1])
+KILLED = -getattr(signal, "SIGKILL", 9)
+
+unix = pytest.mark.skipif(os.name != "posix", reason="SIGTERM can be handled on Unix only")
 
 ENDS = {
     "happy": exits.DONE,
@@ -65,6 +68,7 @@ def first_line(child: subprocess.Popen[str]) -> str:
     return child.stdout.readline().strip()
 
 
+@unix
 def test_a_happy_process_leaves_when_asked_to(naughty_process) -> None:
     """It prints ``ready``, and ends with 0 on SIGTERM."""
     child = naughty_process("happy")
@@ -73,15 +77,17 @@ def test_a_happy_process_leaves_when_asked_to(naughty_process) -> None:
     assert child.wait(10) == 0
 
 
+@unix
 @pytest.mark.parametrize(
     ("mode", "code"),
-    [("fails-at-once", 1), ("fails-after-ready", 1), ("exits", naughty.EXIT_CODE), ("kills-itself", -signal.SIGKILL)],
+    [("fails-at-once", 1), ("fails-after-ready", 1), ("exits", naughty.EXIT_CODE), ("kills-itself", KILLED)],
 )
 def test_a_process_that_ends_by_itself(naughty_process, mode: str, code: int) -> None:
     """Each ends with its code, without being asked."""
     assert naughty_process(mode).wait(10) == code
 
 
+@unix
 @pytest.mark.parametrize("mode", ["ignores-signals", "ignores-stop", "hangs-with-the-gil"])
 def test_a_process_that_stays_must_be_killed(naughty_process, mode: str) -> None:
     """SIGTERM does not end it; SIGKILL does."""
@@ -91,9 +97,10 @@ def test_a_process_that_stays_must_be_killed(naughty_process, mode: str) -> None
     with pytest.raises(subprocess.TimeoutExpired):
         child.wait(0.3)
     child.kill()
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(10) == KILLED
 
 
+@unix
 def test_a_grandchild_outlives_its_parents(naughty_process) -> None:
     """It is nobody's child any more, in a session of its own, and lives on when the process that wanted it has gone."""
     child = naughty_process("leaves-a-grandchild")
@@ -102,9 +109,10 @@ def test_a_grandchild_outlives_its_parents(naughty_process) -> None:
     child.terminate()
     assert child.wait(10) == 0
     os.kill(int(pid), 0)
-    os.kill(int(pid), signal.SIGKILL)
+    os.kill(int(pid), -KILLED)
 
 
+@unix
 def test_a_process_that_prints_without_end_is_stopped_as_any_other(naughty_process) -> None:
     """While somebody reads, it prints; asked to leave, it leaves."""
     child = naughty_process("prints-without-end")
@@ -115,6 +123,7 @@ def test_a_process_that_prints_without_end_is_stopped_as_any_other(naughty_proce
     assert child.returncode == 0
 
 
+@unix
 def test_a_process_without_its_handles_lives_on(naughty_process) -> None:
     """Its output ends while it lives, and it still leaves when asked to."""
     child = naughty_process("closes-its-handles")
@@ -123,6 +132,15 @@ def test_a_process_without_its_handles_lives_on(naughty_process) -> None:
     assert child.poll() is None
     child.terminate()
     assert child.wait(10) == 0
+
+
+@unix
+@pytest.mark.slow
+def test_a_hosted_hang_ends_with_86_though_the_interpreter_is_locked(naughty_process, short_tmp, monkeypatch) -> None:
+    """With a verb behind the mode it is a hosted service, and C code that holds the GIL does not save it."""
+    monkeypatch.setenv("STAYON_HOME", str(short_tmp))
+
+    assert naughty_process("hangs-with-the-gil", "run").wait(15) == exits.HANG
 
 
 def test_an_unknown_mode_is_told() -> None:

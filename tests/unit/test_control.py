@@ -20,9 +20,9 @@ from stayon import errors, exits
 from stayon.core.record import Record
 from stayon.platforms.clock import SystemClock
 from stayon.runtime.control import ControlServer, Limits
-from stayon.runtime.control_visit import Reply, message, parse_request
 from stayon.runtime.control_client import ControlClient
 from stayon.runtime.control_errors import error_fields, error_from
+from stayon.runtime.control_visit import Reply, message, parse_request
 from stayon.runtime.loop import Loop
 
 pytestmark = pytest.mark.skipif(not hasattr(select, "poll"), reason="the real door here is that of Unix")

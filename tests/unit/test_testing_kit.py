@@ -256,6 +256,8 @@ def test_a_freeze_is_time_without_the_service() -> None:
 def test_the_public_names_are_these() -> None:
     """``__all__`` is the table of contents; what is not in it is not promised."""
     assert sorted(testing.__all__) == testing.__all__
-    assert set(testing.__all__) == {"FakeMachine", "LogRecord", "ManualClock", "Simulation", "simulate", "sleep"}
+    assert set(testing.__all__) == {
+        "FakeMachine", "Faults", "LogRecord", "ManualClock", "Simulation", "every_fault", "simulate", "sleep",
+    }  # fmt: skip
     for name in testing.__all__:
         assert getattr(testing, name).__doc__

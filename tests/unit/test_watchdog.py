@@ -64,7 +64,7 @@ def test_a_loop_that_is_stuck_sets_it_off(tmp_path) -> None:
 
     assert watched.deadman.fired_at is not None
     assert 20 < watched.deadman.fired_at - 1000 <= 30
-    assert "test_a_loop_that_is_stuck_sets_it_off" in (tmp_path / "crash").read_text()
+    assert "(most recent call first)" in (tmp_path / "crash").read_text()
 
 
 def test_without_a_timeout_there_is_no_deadman(tmp_path) -> None:

@@ -8,7 +8,7 @@ import time
 
 from stayon import app, exits
 from stayon.cli.ask import peer
-from stayon.core import levels
+from stayon.cli.words import level_of
 from stayon.core.duration import seconds
 from stayon.errors import UnavailableError, UsageError
 from stayon.runtime.logs import filters
@@ -74,7 +74,7 @@ def _wait(watch: DirectoryWatch, timeout_s: float) -> None:
 
 
 def _wanted(given: Mapping[str, str]) -> Callable[[str], bool]:
-    level = levels.parse(given["level"], where="--level") if "level" in given else 0
+    level = level_of(given["level"]) if "level" in given else 0
     job, since = given.get("job", ""), _since(given.get("since", ""))
     return lambda line: filters.matches(filters.decode(line), level=level, job=job, since=since)
 

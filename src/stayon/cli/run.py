@@ -61,11 +61,12 @@ def run(call: Call) -> int:
         # Waiting is the successor's: its signals are as they were, so Ctrl-C and kill work.
         time.sleep(before.wait_s)
     from stayon import app
-    from stayon.core import levels
 
     if "level" in given:
+        from stayon.cli.words import level_of
+
         # Before anything is made or taken.
-        levels.parse(given["level"], where="--level")
+        level_of(given["level"])
     options = app.Options(
         config=given.get("config", ""),
         settings=tuple(given.get("set", ())),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stayon.core.nearest import did_you_mean
 from stayon.core.record import Record
-from stayon.errors import UsageError
+from stayon.errors import ConfigError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,6 +155,16 @@ def parse(words: Sequence[str], *, with_target: bool) -> Words:
         else:
             targets.append(word)
     return Words(verb, given, _target(targets, verb, with_target=with_target))
+
+
+def level_of(text: str) -> int:
+    """The level that ``--level`` names. Raises ``UsageError``: on a command line a wrong one is a wrong use."""
+    from stayon.core import levels
+
+    try:
+        return levels.parse(text)
+    except ConfigError as error:
+        raise UsageError(error.what, where="--level", hint=error.hint, code="usage.option") from error
 
 
 def _verb(word: str) -> Verb:

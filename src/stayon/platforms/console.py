@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import time
 
@@ -29,16 +28,18 @@ _STOPS: dict[int, tuple[str, int]] = {
     signal.SIGINT: ("SIGINT", exits.INTERRUPTED),
     signal.SIGTERM: ("SIGTERM", exits.TERMINATED),
 }
-_HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGTSTP)
+# (faulthandler could dump on a signal by itself, but it reads running threads' stacks without the GIL: that crashes.)
+_DUMPS = {signal.SIGQUIT: "SIGQUIT", signal.SIGUSR2: "SIGUSR2"}
+_HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
 
 
 class Console:
-    """Signals as requests: SIGINT and SIGTERM stop (a second one forces), SIGHUP and SIGUSR1 reload, SIGQUIT dumps,
+    """Signals as requests: SIGINT and SIGTERM stop (a second one forces), SIGHUP and SIGUSR1 reload, SIGQUIT and SIGUSR2 dump,
     SIGTSTP (Ctrl-Z) suspends, after the host was told.
 
     The C half of Python's signal handling writes each signal's number into a pipe at once, on whatever thread it comes,
     so that a main thread stuck in C code does not keep the host from hearing. SIGHUP means stop when the terminal is
-    gone. SIGUSR2 prints the stacks of all threads on stderr, from C, whatever state Python is in. SIGPIPE is ignored.
+    gone. SIGPIPE is ignored.
     """
 
     name = "console"
@@ -70,7 +71,6 @@ class Console:
             ) from error
         self._before = {signum: signal.signal(signum, self._heard) for signum in _HANDLED}
         self._before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)
         # A forked child has our handlers and our pipe: a signal sent to it would look like one sent to us.
         os.register_at_fork(after_in_child=self.detach)
         self._terminal_fd = next((fd for fd in (0, 1, 2) if os.isatty(fd)), -1)
@@ -100,7 +100,6 @@ class Console:
             if handler is not None:  # None: it was set by C code, and Python cannot set it again
                 signal.signal(signum, handler)
         signal.set_wakeup_fd(self._wakeup_before)
-        faulthandler.unregister(signal.SIGUSR2)
         self._close_pipe()
 
     def _close_pipe(self) -> None:
@@ -122,8 +121,8 @@ class Console:
     def _request(self, signum: int) -> Request | None:
         if signum in _STOPS:
             return self._stop(*_STOPS[signum])
-        if signum == signal.SIGQUIT:
-            return Request("dump", "SIGQUIT")
+        if signum in _DUMPS:
+            return Request("dump", _DUMPS[signum])
         if signum == signal.SIGTSTP:
             return Request("suspend", "SIGTSTP")
         if signum == signal.SIGUSR1:

@@ -1,12 +1,20 @@
-"""Ends the process when nobody feeds it, also while C code holds the GIL."""
+"""Ends the process when nobody feeds it, also while C code holds the GIL.
+
+Two nets. A thread of ours sleeps until the time is over, dumps all stacks and ends the process: it holds the GIL while it
+reads them, so nothing moves under it. If it gets no turn, because C code keeps the GIL, timers of the system do the same
+from outside, a moment later: then no other thread runs Python, and reading their stacks without the GIL is safe.
+(Without the first net, that reading met running threads, and three of eight such dumps ended with SIGSEGV.)
+"""
 
 from __future__ import annotations
 
 import ctypes
 import faulthandler
 import os
+import threading
+import time
 from _struct import pack
-from _thread import get_native_id
+from _thread import allocate_lock, get_native_id
 
 from stayon import exits
 
@@ -16,8 +24,12 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # the standard module's C half
 
-# From the dump into the crash file to the one on stderr, and from there to the end. Two dumps, because a pipe that
-# nobody reads can block the second, and a dead file system the first.
+STDERR = 2
+
+# How long the first net has before the second falls. Five milliseconds a running thread would do; a busy computer needs more.
+TURN_S = 1.0
+# In the second, from the dump into the crash file to the one on stderr, and from there to the end. Two dumps, because a
+# pipe that nobody reads can block the second, and a dead file system the first.
 STDERR_DELAY_S = 0.1
 END_DELAY_S = 0.3
 
@@ -36,13 +48,11 @@ class CrashFile:
         self._path = path
         self._fd = -1
 
-    def empty_fd(self) -> int:
-        """Its descriptor, with nothing in it: a dump from which the process recovered must not be believed later."""
+    def fd(self) -> int:
+        """Its descriptor, with nothing in it but what this process has written."""
         if self._fd == -1:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             self._fd = os.open(self._path, flags, 0o600)
-        elif os.fstat(self._fd).st_size:
-            os.ftruncate(self._fd, 0)
         return self._fd
 
     def close(self) -> None:
@@ -52,10 +62,59 @@ class CrashFile:
             self._fd = -1
 
 
-class TimerDeadman:
-    """Linux: POSIX timers, which need neither the GIL nor Python. Feeding it costs 0.1 ms.
+class Sentry:
+    """The first net: a thread that wakes only when the time that it was told last is over."""
 
-    When the time is over, faulthandler's own thread writes all stacks into the crash file; then a signal to the thread
+    def __init__(self) -> None:
+        self._deadline = self._sleeps_until = 0.0
+        self._crash_fd = -1
+        self._bell = allocate_lock()
+        self._bell.acquire()
+        # The shift that is on: a thread leaves when it sees another, also if it was slow to hear that it was dismissed.
+        self._shift = 0
+        self._is_there = False
+
+    def expect(self, timeout_s: float, crash_fd: int) -> None:
+        """Dump into *crash_fd* and on stderr, and end with ``exits.HANG``, after *timeout_s* without another call."""
+        self._crash_fd = crash_fd
+        self._deadline = time.monotonic() + timeout_s
+        if not self._is_there:
+            self._is_there = True
+            self._shift += 1
+            threading.Thread(target=self._stand, args=(self._shift,), name="deadman", daemon=True).start()
+        elif self._deadline < self._sleeps_until:
+            self._ring()
+
+    def dismiss(self) -> None:
+        """Expect nothing more; the thread leaves."""
+        if self._is_there:
+            self._is_there = False
+            self._ring()
+
+    def _ring(self) -> None:
+        if self._bell.locked():
+            self._bell.release()
+
+    def _stand(self, shift: int) -> None:
+        while self._is_there and self._shift == shift:
+            self._sleeps_until = self._deadline
+            left_s = self._sleeps_until - time.monotonic()
+            if left_s <= 0:
+                self._end()
+            self._bell.acquire(timeout=left_s)
+
+    def _end(self) -> None:
+        faulthandler.dump_traceback(self._crash_fd, all_threads=True)
+        try:
+            faulthandler.dump_traceback(STDERR, all_threads=True)
+        finally:
+            os._exit(exits.HANG)
+
+
+class TimerDeadman:
+    """Linux: the second net is of POSIX timers, which need neither the GIL nor Python. Feeding it costs 0.1 ms.
+
+    When its time is over, faulthandler's own thread writes all stacks into the crash file; then a signal to the thread
     that fed it last (never to one that may be asleep in C: a signal would wake it) makes faulthandler write them on
     stderr; then a timer calls libc's ``_exit`` with ``exits.HANG``. That function *is* the timer's callback: nothing of
     ours runs.
@@ -66,6 +125,7 @@ class TimerDeadman:
 
     def __init__(self, crash_path: str) -> None:
         self._crash_file = CrashFile(crash_path)
+        self._sentry = Sentry()
         self._libc = _library_with_timers()
         # The last but one: SIGUSR1 and 2 have meanings, and the first real-time signals belong to libc and to valgrind.
         self._signal = signal.SIGRTMAX - 1
@@ -81,25 +141,26 @@ class TimerDeadman:
         """
         if self._fed_by != get_native_id():
             self.disarm()
-            self._crash_file.empty_fd()
             self._make_timers()
-        faulthandler.dump_traceback_later(timeout_s, exit=False, file=self._crash_file.empty_fd())
-        self._set(self._stderr_timer, timeout_s + STDERR_DELAY_S)
-        self._set(self._end_timer, timeout_s + END_DELAY_S)
+        crash_fd = self._crash_file.fd()
+        self._sentry.expect(timeout_s, crash_fd)
+        faulthandler.dump_traceback_later(timeout_s + TURN_S, exit=False, file=crash_fd)
+        self._set(self._stderr_timer, timeout_s + TURN_S + STDERR_DELAY_S)
+        self._set(self._end_timer, timeout_s + TURN_S + END_DELAY_S)
 
     def disarm(self) -> None:
         """Give everything back. Calling it twice, or without having armed it, is harmless."""
+        self._sentry.dismiss()
         if self._fed_by:
             self._libc.timer_delete(self._end_timer)
             self._libc.timer_delete(self._stderr_timer)
             faulthandler.cancel_dump_traceback_later()
             faulthandler.unregister(self._signal)
-            self._crash_file.empty_fd()
             self._crash_file.close()
             self._fed_by = 0
 
     def _make_timers(self) -> None:
-        faulthandler.register(self._signal, file=2, all_threads=True)
+        faulthandler.register(self._signal, file=STDERR, all_threads=True)
         end = ctypes.cast(self._libc._exit, ctypes.c_void_p).value
         self._end_timer = self._create(pack("PiiPP", exits.HANG, 0, _SIGEV_THREAD, end, 0))
         thread = get_native_id()
@@ -118,20 +179,24 @@ class TimerDeadman:
 
 
 class FaulthandlerDeadman:
-    """Where there are no POSIX timers (macOS): faulthandler's own thread.
+    """Where there are no POSIX timers (macOS): the second net is faulthandler's own thread.
 
     It ends the process with 1, not ``exits.HANG``.
     """
 
     def __init__(self, crash_path: str) -> None:
         self._crash_file = CrashFile(crash_path)
+        self._sentry = Sentry()
 
     def arm(self, timeout_s: float) -> None:
         """(Re)start: after *timeout_s* without another ``arm``, dump all stacks, then end."""
-        faulthandler.dump_traceback_later(timeout_s, exit=True, file=self._crash_file.empty_fd())
+        crash_fd = self._crash_file.fd()
+        self._sentry.expect(timeout_s, crash_fd)
+        faulthandler.dump_traceback_later(timeout_s + TURN_S, exit=True, file=crash_fd)
 
     def disarm(self) -> None:
         """Give everything back. Calling it twice, or without having armed it, is harmless."""
+        self._sentry.dismiss()
         faulthandler.cancel_dump_traceback_later()
         self._crash_file.close()
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from stayon.testing.clock import ManualClock
 from stayon.testing.crew import sleep
+from stayon.testing.faults import Faults, every_fault
 from stayon.testing.log_book import LogRecord
 from stayon.testing.machine import FakeMachine
 from stayon.testing.simulation import Simulation, simulate
 
-__all__ = ["FakeMachine", "LogRecord", "ManualClock", "Simulation", "simulate", "sleep"]
+__all__ = ["FakeMachine", "Faults", "LogRecord", "ManualClock", "Simulation", "every_fault", "simulate", "sleep"]

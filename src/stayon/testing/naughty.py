@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # How long it takes until somebody misbehaves who is well at first.
 SOON_S = 0.2
 EXIT_CODE = 3
+TIMES = {"start_timeout": "10s", "stop_timeout": "5s", "hook_timeout": "2s", "hang_timeout": "3s"}
 MEMORY_STEP, MEMORY_LIMIT = 16 * 1024**2, 512 * 1024**2
 GRANDCHILD_LIFE_S = 600
 
@@ -176,7 +177,7 @@ def service(mode: str, **options: Any) -> Service:
     """The service called ``naughty`` that misbehaves by *mode*, one of ``MODES``; *options* are ``Service``'s."""
     from stayon import Service
 
-    made = Service("naughty", **{"start_timeout": "10s", "stop_timeout": "5s", "hook_timeout": "2s", **options})
+    made = Service("naughty", **{**TIMES, **options})
     made.run(RUNS[mode], hang_timeout="5s" if mode.startswith("hangs") else None)
     if mode == "raises-in-hooks":
         for declare in (made.on_pause, made.on_resume, made.on_reload, made.on_stop):
