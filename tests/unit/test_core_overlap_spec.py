@@ -38,7 +38,7 @@ def test_an_unknown_overlap_is_refused(value: object) -> None:
 @pytest.mark.parametrize("limit", [0, -1, True, 1.5, "2"])
 def test_parallel_takes_a_whole_number_from_one(limit: object) -> None:
     """True is a number to Python, not to us."""
-    with pytest.raises(UsageError, match="spec.overlap"):
+    with pytest.raises(UsageError, match=r"\[spec.overlap\]"):
         parallel(limit)
 
 
@@ -51,7 +51,7 @@ def test_names_that_every_system_takes_are_taken(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "x" * (NAME_LIMIT + 1), "a b", "-a", ".a", "a/b", "é", None, 3, "a\n"])
 def test_other_names_are_refused(name: object) -> None:
     """With the character that is wrong, or the length."""
-    with pytest.raises(UsageError, match="spec.name"):
+    with pytest.raises(UsageError, match=r"\[spec.name\]"):
         checked_name(name, "a service")
 
 

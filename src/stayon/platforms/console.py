@@ -29,13 +29,13 @@ _STOPS: dict[int, tuple[str, int]] = {
     signal.SIGTERM: ("SIGTERM", exits.TERMINATED),
 }
 # (faulthandler could dump on a signal by itself, but it reads running threads' stacks without the GIL: that crashes.)
-_DUMPS = {signal.SIGQUIT: "SIGQUIT", signal.SIGUSR2: "SIGUSR2"}
+_DUMPS: dict[int, str] = {signal.SIGQUIT: "SIGQUIT", signal.SIGUSR2: "SIGUSR2"}
 _HANDLED = (*_STOPS, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP)
 
 
 class Console:
-    """Signals as requests: SIGINT and SIGTERM stop (a second one forces), SIGHUP and SIGUSR1 reload, SIGQUIT and SIGUSR2 dump,
-    SIGTSTP (Ctrl-Z) suspends, after the host was told.
+    """Signals as requests: SIGINT and SIGTERM stop (a second one forces), SIGHUP and SIGUSR1 reload, SIGQUIT and
+    SIGUSR2 dump, SIGTSTP (Ctrl-Z) suspends, after the host was told.
 
     The C half of Python's signal handling writes each signal's number into a pipe at once, on whatever thread it comes,
     so that a main thread stuck in C code does not keep the host from hearing. SIGHUP means stop when the terminal is

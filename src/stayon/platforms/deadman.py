@@ -1,9 +1,10 @@
 """Ends the process when nobody feeds it, also while C code holds the GIL.
 
-Two nets. A thread of ours sleeps until the time is over, dumps all stacks and ends the process: it holds the GIL while it
-reads them, so nothing moves under it. If it gets no turn, because C code keeps the GIL, timers of the system do the same
-from outside, a moment later: then no other thread runs Python, and reading their stacks without the GIL is safe.
-(Without the first net, that reading met running threads, and three of eight such dumps ended with SIGSEGV.)
+Two nets. A thread of ours sleeps until the time is over, dumps all stacks and ends the process: it holds the GIL
+while it reads them, so nothing moves under it. If it gets no turn, because C code keeps the GIL, timers of the
+system do the same from outside, a moment later: then no other thread runs Python, and reading their stacks without
+the GIL is safe. (Without the first net, that reading met running threads, and three of eight such dumps ended with
+SIGSEGV.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ else:
 
 STDERR = 2
 
-# How long the first net has before the second falls. Five milliseconds a running thread would do; a busy computer needs more.
+# How long the first net has before the second falls. Five milliseconds a running thread would do; a busy computer
+# needs more.
 TURN_S = 1.0
 # In the second, from the dump into the crash file to the one on stderr, and from there to the end. Two dumps, because a
 # pipe that nobody reads can block the second, and a dead file system the first.
