@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import threading
 
-from stayon import exits, platforms
-from stayon.core import states
-from stayon.core.events import Event, Report, Request
-from stayon.core.levels import CRITICAL
+from stayon import platforms
 from stayon.core.record import Record
-from stayon.errors import ConfigError, HangError, NotPermittedError, StayonError, TemporaryError
-from stayon.runtime import figures, view
+from stayon.errors import ConfigError, NotPermittedError, StayonError, TemporaryError
+from stayon.runtime import view
 from stayon.runtime.calls import is_async
 from stayon.runtime.config.live import LiveConfig
 from stayon.runtime.config.store import Origin, Store
 from stayon.runtime.control import ControlServer
 from stayon.runtime.effective import effective_spec, host_defaults
-from stayon.runtime.host import Equipment, Host, Occurrence
+from stayon.runtime.host import Equipment, Host
+from stayon.runtime.hosted import Hosted
 from stayon.runtime.log_setup import LogSetup
 from stayon.runtime.logs.capture import Capture, enable_crash_file, leftovers
 from stayon.runtime.logs.file_sink import FileSink
@@ -26,23 +24,19 @@ from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
 from stayon.runtime.pool import Pool
 from stayon.runtime.probes import ProbeServer
-from stayon.runtime.reloading import Reloader
 from stayon.runtime.rooms import AsyncRoom, Seat
 from stayon.runtime.status import StatusPage, StatusWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from stayon.core.spec import ServiceSpec
     from stayon.machine import Machine, Places
     from stayon.ports import FileLock
     from stayon.runtime.config.store import Loaded
-    from stayon.runtime.control_visit import Reply
     from stayon.runtime.logs.logger import Logger
     from stayon.runtime.service import Service
-    from stayon.runtime.watchdog import Beat
 
 CONFIG_ENDINGS = (".toml", ".yaml", ".yml", ".json")
 
@@ -209,7 +203,7 @@ class _Run:
     """One run of a service: everything that is opened, in order, and closed in reverse."""
 
     def __init__(self, service: Service, spec: ServiceSpec, options: Options, machine: Machine, paths: Paths) -> None:
-        self._service, self._machine, self._paths, self._options = service, machine, paths, options
+        self._machine, self._paths = machine, paths
         self._logs = Pipeline(spec.name, options.instance)
         self._log = self._logs.logger()
         self._log_setup = LogSetup(self._logs, paths.places.logs, paths.log_name, level=options.level)
@@ -217,14 +211,13 @@ class _Run:
         self._capture = Capture(self._logs)
         self._store = store_of(service, spec, paths, options, machine)
         self._config = LiveConfig(self._load())
-        self._declared = spec
         self._seat = Seat()
         self._done = threading.Event()
-        self._metrics = Metrics(lambda error: self._log.failure("a metrics collector failed", error))
-        self._loop = Loop(machine.clock, machine.poller(), self._fault)
-        self._host = Host(service, effective_spec(spec, self._config.loaded.host), self._equipment())
         self._endings: list[Ending] = []
-        self._shown_state = states.STOPPED
+        equipment = self._equipment(service, options)
+        self._loop = equipment.loop
+        self._host = Host(service, effective_spec(spec, self._config.loaded.host), equipment)
+        self._hosted = Hosted(self._host, spec, self._store, self._log_setup.apply)
 
     def _load(self) -> Loaded:
         loaded = self._store.load_at_start()
@@ -241,35 +234,37 @@ class _Run:
             return (str(error),)
         return ()
 
-    def _equipment(self) -> Equipment:
-        async_on_main = not any(one.kind == "run" and not is_async(one.function) for one in self._service.declarations)
+    def _equipment(self, service: Service, options: Options) -> Equipment:
+        async_on_main = not any(one.kind == "run" and not is_async(one.function) for one in service.declarations)
+        machine = self._machine
         return Equipment(
-            machine=self._machine,
-            loop=self._loop,
+            machine=machine,
+            loop=Loop(machine.clock, machine.poller(), self._fault),
             executor=Pool(1),
             seat=self._seat,
-            async_room=AsyncRoom(self._seat.give if async_on_main else _on_a_thread, self._async_error),
+            async_room=AsyncRoom(self._seat.give if async_on_main else _on_a_thread, self._capture.asyncio_failure),
             logs=self._logs,
-            metrics=self._metrics,
+            metrics=Metrics(lambda error: self._log.failure("a metrics collector failed", error)),
             config=self._config,
             places=self._paths.places,
             chance=_chance,
             crash_path=self._paths.crash,
-            instance=self._options.instance,
-            arguments=self._options.arguments,
-            restarts=self._options.restarts,
+            instance=options.instance,
+            arguments=options.arguments,
+            restarts=options.restarts,
         )
 
+    def _fault(self, error: BaseException) -> None:
+        self._hosted.fault(error)
+
     def run(self, lock: FileLock, leave: Callable[[Ending], object]) -> Ending:
+        """Serve on a thread of its own, and sit on this one, the main thread, for what wants it. Blocks."""
         self._capture.install()
         crash = leftovers(self._paths.crash)
         if crash:
             self._log.error("the run before this one crashed or hung; its stacks:", event_id=15, stacks=crash)
         enable_crash_file(self._paths.crash)
-        machine = self._machine
-        fd = machine.starter.attach()
-        if fd >= 0:
-            self._loop.watch(fd, self._asked)
+        self._hosted.listen(self._machine.starter.attach())
         thread = threading.Thread(target=self._serve, args=(lock, leave), name="host", daemon=True)
         thread.start()
         try:
@@ -277,7 +272,7 @@ class _Run:
             thread.join()
         finally:
             self._done.set()
-            machine.starter.detach()
+            self._machine.starter.detach()
             self._capture.remove()
         return self._endings[0]
 
@@ -287,13 +282,15 @@ class _Run:
         opened = _Opened()
         try:
             self._open(opened)
-            self._host.handle(Occurrence(states.START))
+            self._hosted.reloader.open()
+            self._hosted.start()
             self._loop.run()
         except StayonError as error:
-            self._not_started(error)
+            self._host.outcome.fail(error, "start")
+            self._log.critical(str(error), event_id=12)
         except BaseException as error:  # noqa: BLE001  # the host's own fault ends the service as any failure does: seen
             self._host.outcome.fail(error, "the host")
-            self._report(error, "the host")
+            self._hosted.report(error, "the host")
         finally:
             ending = self._close(opened, lock)
             self._endings.append(ending)
@@ -309,119 +306,56 @@ class _Run:
         if not self._done.wait(GRACE_S):
             leave(ending)
 
-    def _not_started(self, error: StayonError) -> None:
-        self._host.outcome.fail(error, "start")
-        self._log.critical(str(error), event_id=12)
-
     def _open(self, opened: _Opened) -> None:
-        host, spec = self._host, self._host.spec
-        probes = ProbeServer(self._loop, spec.probes, view.answers(host)) if spec.probes else None
-        identity = self._machine.process_identity(os.getpid())
+        """Everything through which the outside looks in: the status page, the probes, the control socket."""
+        host, hosted, loop = self._host, self._hosted, self._loop
+        probes = ProbeServer(loop, host.spec.probes, view.answers(host)) if host.spec.probes else None
+        pid = os.getpid()
+        process = self._machine.process_identity(pid)
         page = StatusWriter(
-            self._loop,
+            loop,
             StatusPage(self._paths.status),
-            lambda: view.status(host, process=identity, pid=os.getpid(), probes=str(probes.address) if probes else ""),
+            lambda: view.status(host, process=process, pid=pid, probes=str(probes.address) if probes else ""),
         )
         opened.add(page.write_now)
-        if probes is not None:
-            probes.open()
-            opened.add(probes.close)
-        reloader = Reloader(host, self._store, self._machine.directory_watch())
-        reloader.on_applied = self._apply_settings
-        reloader.on_result = lambda _result: page.mark()
-        control = ControlServer(
-            self._loop, self._machine.control_door, self._paths.control, lambda *said: _answer(host, reloader, *said)
-        )
-        control.open()
-        opened.add(control.close)
-        if hasattr(os, "register_at_fork"):
-            # A forked child has the listeners too, and after our death they would be in the next start's way.
-            for server in (control, probes) if probes is not None else (control,):
+        control = ControlServer(loop, self._machine.control_door, self._paths.control, hosted.answer)
+        for server in (probes, control) if probes is not None else (control,):
+            server.open()
+            opened.add(server.close)
+            if hasattr(os, "register_at_fork"):
+                # A forked child has the listeners too, and after our death they would be in the next start's way.
                 os.register_at_fork(after_in_child=server.leave_to_parent)
-        host.on_change = lambda host: self._changed(host, page)
-        host.on_reload = reloader.ask
-        host.on_stopping = reloader.close
-        host.on_hang = self._hung
-        host.on_first_failure = self._report
-        figures.register(host)
-        host.jobs.on_ended = page.mark
-        reloader.open()
-        self._loop.call_later(view.BEAT_S, self._beat, page)
-
-    def _close(self, opened: _Opened, lock: FileLock) -> Ending:
-        opened.close(self._log)
-        self._machine.starter.report(_report(self._host))
-        self._logs.close()
-        outcome = self._host.outcome
-        return Ending(outcome.exit_code, outcome.why, outcome.asked, self._host.restart_wanted, lock)
+        hosted.on_change = _Showing(host, page).changed
+        loop.call_later(view.BEAT_S, self._beat, page)
 
     def _beat(self, page: StatusWriter) -> None:
         page.write_now()
         self._loop.call_later(view.BEAT_S, self._beat, page)
 
-    def _changed(self, host: Host, page: StatusWriter) -> None:
-        self._machine.starter.report(_report(host))
-        if host.state == self._shown_state:
-            page.mark()
+    def _close(self, opened: _Opened, lock: FileLock) -> Ending:
+        opened.close(self._log)
+        self._hosted.tell_starter()
+        self._logs.close()
+        outcome = self._host.outcome
+        return Ending(outcome.exit_code, outcome.why, outcome.asked, self._host.restart_wanted, lock)
+
+
+class _Showing:
+    """Shows a change of state at once, and anything else soon: who had it paused must not be told that it is
+    RUNNING.
+    """
+
+    def __init__(self, host: Host, page: StatusWriter) -> None:
+        self._host, self._page = host, page
+        self._shown = host.state
+
+    def changed(self) -> None:
+        """There is something new."""
+        if self._host.state == self._shown:
+            self._page.mark()
         else:
-            # At once: who had it paused and asks how it is, must not be told that it is RUNNING.
-            self._shown_state = host.state
-            page.write_now()
-
-    def _apply_settings(self) -> None:
-        settings = self._config.loaded.host
-        self._log_setup.apply(settings)
-        self._host.adopt(effective_spec(self._declared, settings))
-
-    def _asked(self, _events: int) -> None:
-        for request in self._machine.starter.requests():
-            self._do(request)
-
-    def _do(self, request: Request) -> None:
-        if request.event == "dump":
-            self._log.notice("dump", event_id=16, **view.dump(self._host))
-        elif request.event == "suspend":
-            self._log.notice("suspended", event_id=20, source=request.source)
-            self._host.watchdog.suspended(self._machine.suspend)
-            self._log.notice("continued", event_id=20)
-            self._host.tell(Event("continued", request.source))
-        elif request.event == states.RELOAD:
-            self._logs.reopen()
-            self._host.request(request)
-        else:
-            if request.event == states.FORCE:
-                self._log.warning("forced to stop: not waiting any longer", event_id=17, source=request.source)
-            elif request.event == states.STOP:
-                self._log.notice("stopping; once more forces it", event_id=18, source=request.source)
-            self._host.request(request)
-
-    def _hung(self, beat: Beat) -> None:
-        """Nothing can be asked of who hangs: everything that helps is written, and the process ends at once."""
-        error = HangError(
-            f"{beat.name} gave no heartbeat for {beat.timeout_s:g} s",
-            hint="Its stack is in the log; call ctx.heartbeat() more often, or raise hang_timeout",
-            code="hang",
-        )
-        self._log.critical(str(error), event_id=19, **view.dump(self._host))
-        self._host.abort(error, beat.name)
-
-    def _report(self, error: BaseException, origin: str) -> None:
-        from stayon.runtime.report import report_first_failure
-
-        report_first_failure(self._host, error, origin)
-
-    def _fault(self, error: BaseException) -> None:
-        """A callback on the loop raised: our mistake, or a hook that the host calls itself. It ends the service,
-        seen.
-        """
-        self._log.failure("the host failed", error, level=CRITICAL)
-        if self._host.stopping:
-            self._host.forced = True
-            self._loop.end()
-        self._host.fail(error, "the host")
-
-    def _async_error(self, context: dict[str, object]) -> None:
-        self._capture.asyncio_handler(None, context)  # type: ignore[arg-type]  # it looks only at the context
+            self._shown = self._host.state
+            self._page.write_now()
 
 
 class _Opened:
@@ -442,13 +376,6 @@ class _Opened:
                 log.failure("closing failed", error)
 
 
-def _answer(host: Host, reloader: Reloader, verb: str, args: dict[str, Any], reply: Reply) -> None:
-    """Do what a visitor of the control socket asks for."""
-    from stayon.runtime.verbs import Verbs
-
-    Verbs(host, reloader.ask).answer(verb, args, reply)
-
-
 def _chance() -> float:
     """An even random number in [0, 1), for jitter. (The ``random`` module costs 1 MB.)"""
     return int.from_bytes(os.urandom(6), "big") / (1 << 48)
@@ -456,15 +383,3 @@ def _chance() -> float:
 
 def _on_a_thread(function: Callable[[], None]) -> None:
     threading.Thread(target=function, name="async", daemon=True).start()
-
-
-def _report(host: Host) -> Report:
-    limit_s = host.limit_s(host.state) or 0.0
-    ended = host.state == states.STOPPED
-    return Report(
-        host.state,
-        host.status_text,
-        wait_hint_s=limit_s,
-        exit_code=host.outcome.exit_code if ended else exits.DONE,
-        why=host.outcome.why if ended else "",
-    )

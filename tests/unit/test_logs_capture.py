@@ -177,7 +177,7 @@ def test_a_failed_task_arrives(capture, lines):
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(capture.asyncio_handler)
+        loop.set_exception_handler(lambda _loop, context: capture.asyncio_failure(context))
         called = asyncio.Event()
 
         def bad() -> None:

@@ -9,24 +9,20 @@ import random
 from pathlib import Path
 
 from stayon.app import CONFIG_ENDINGS
-from stayon.core import states
-from stayon.core.events import Report
-from stayon.core.levels import CRITICAL, parse
+from stayon.core.levels import parse
 from stayon.core.record import Record
-from stayon.errors import HangError, UsageError
+from stayon.errors import UsageError
 from stayon.platforms.places import HOME_VARIABLE
-from stayon.runtime import figures, report, view
 from stayon.runtime.config.live import LiveConfig
 from stayon.runtime.config.store import Origin, Store
 from stayon.runtime.effective import effective_spec, host_defaults
-from stayon.runtime.host import Equipment, Host, Occurrence
+from stayon.runtime.host import Equipment, Host
+from stayon.runtime.hosted import Hosted
 from stayon.runtime.logs.capture import Capture
 from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
-from stayon.runtime.reloading import Reloader
 from stayon.runtime.rooms import AsyncRoom, Seat
-from stayon.runtime.verbs import Verbs
 from stayon.testing.crew import Crew
 
 TYPE_CHECKING = False
@@ -37,10 +33,10 @@ if TYPE_CHECKING:
 
     from stayon.core.spec import ServiceSpec
     from stayon.machine import Machine, Places
+    from stayon.runtime.config.host_settings import HostSettings
     from stayon.runtime.config.store import Loaded
     from stayon.runtime.logs.entry import Sink
     from stayon.runtime.service import Service
-    from stayon.runtime.watchdog import Beat
     from stayon.testing.faults import Faults
     from stayon.testing.machine import FakeMachine
 
@@ -67,7 +63,8 @@ class Rig:
         self.fault: BaseException | None = None
         self._clock = machine.clock
         self._ports = machine.ports() if setting.faults is None else setting.faults.machine(machine.ports())
-        self._declared = service.spec()
+        # Without the watchdog of the host's loop: it would be fed three million times a year, and can't fail here.
+        self._declared = service.spec().replace(hang_timeout_s=None)
         self.crew = Crew(machine.clock)
         places = _made(self._ports, self._declared.name, setting.folder or machine.folder)
         self._config_path = _config_path(places, self._declared.name, setting.config)
@@ -78,11 +75,10 @@ class Rig:
         self._capture = Capture(self.logs)
         store = _store(service, self._declared, self._config_path, places, setting.environment)
         self._live = LiveConfig(self._loaded(store))
-        self.logs.set_level(parse(self._live.loaded.host["log.level"]))
-        self.host = Host(service, self._effective(), self._equipment(places, setting.seed))
-        reloader = Reloader(self.host, store, self._ports.directory_watch())
-        self.verbs = Verbs(self.host, reloader.ask)
-        self._connect(reloader)
+        self._apply_logs(self._live.loaded.host)
+        spec = effective_spec(self._declared, self._live.loaded.host)
+        self.host = Host(service, spec, self._equipment(places, setting.seed))
+        self.hosted = Hosted(self.host, self._declared, store, self._apply_logs)
 
     def start(self, on_end: Callable[[BaseException | None], object]) -> None:
         """Let the host's loop run, and the service start; *on_end* when the loop has ended, on its thread."""
@@ -94,8 +90,8 @@ class Rig:
             self.host.equipment.async_room.close()
             on_end(error)
 
-        self.host.loop.watch(self._ports.starter.attach(), self._asked)
-        self.host.loop.post(self.host.handle, Occurrence(states.START))
+        self.hosted.listen(self._ports.starter.attach())
+        self.host.loop.post(self.hosted.start)
         self.crew.lead(self.host.loop, ended)
 
     def write_config(self, config: Config) -> None:
@@ -124,10 +120,6 @@ class Rig:
         store.keep(loaded)
         return loaded
 
-    def _effective(self) -> ServiceSpec:
-        """Without the watchdog of the host's loop: it would be fed three million times a year, and can't fail here."""
-        return effective_spec(self._declared, self._live.loaded.host).replace(hang_timeout_s=None)
-
     def _equipment(self, places: Places, seed: int) -> Equipment:
         clock, ports = self._clock, self._ports
 
@@ -143,7 +135,7 @@ class Rig:
             seat=_Seats(self.crew),
             async_room=AsyncRoom(
                 lambda run: self.crew.start_thread(run, "async"),
-                lambda context: self._capture.asyncio_handler(None, context),  # type: ignore[arg-type]  # it looks only at the context
+                self._capture.asyncio_failure,
                 new_event_loop,
             ),
             logs=self.logs,
@@ -155,53 +147,13 @@ class Rig:
             look_again_s=NEVER_S,
         )
 
-    def _connect(self, reloader: Reloader) -> None:
-        host = self.host
-        reloader.on_applied = self._apply_settings
-        host.on_reload = reloader.ask
-        host.on_stopping = reloader.close
-        host.on_hang = self._hung
-        host.on_first_failure = lambda error, origin: report.report_first_failure(host, error, origin)
-        host.on_change = self._tell
-        figures.register(host)
-
-    def _asked(self, _events: int) -> None:
-        for request in self._ports.starter.requests():
-            if request.event == "dump":
-                self.host.log.notice("dump", event_id=16, **view.dump(self.host))
-            else:
-                self.host.request(request)
-
-    def _tell(self, host: Host) -> None:
-        ended = host.state == states.STOPPED
-        self._ports.starter.report(
-            Report(
-                host.state,
-                host.status_text,
-                wait_hint_s=host.limit_s(host.state) or 0.0,
-                exit_code=host.outcome.exit_code if ended else 0,
-                why=host.outcome.why if ended else "",
-            )
-        )
-
-    def _apply_settings(self) -> None:
-        self.logs.set_level(parse(self._live.loaded.host["log.level"]))
-        self.host.adopt(self._effective())
+    def _apply_logs(self, settings: HostSettings) -> None:
+        self.logs.set_level(parse(settings["log.level"]))
 
     def _failed(self, error: BaseException) -> None:
-        """A callback on the loop raised. As in ``app``, that ends the service; here the test gets it, too."""
+        """A callback on the loop raised. That ends the service, as it does in earnest; here the test gets it, too."""
         self.fault = self.fault or error
-        host = self.host
-        host.log.failure("the host failed", error, level=CRITICAL)
-        if host.stopping:
-            host.abort(error, "the host")
-        else:
-            host.fail(error, "the host")
-
-    def _hung(self, beat: Beat) -> None:
-        error = HangError(f"{beat.name} gave no heartbeat for {beat.timeout_s:g} s", code="hang")
-        self.host.log.critical(str(error), event_id=19, **view.dump(self.host))
-        self.host.abort(error, beat.name)
+        self.hosted.fault(error)
 
 
 class _Seats(Seat):

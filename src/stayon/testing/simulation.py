@@ -312,7 +312,7 @@ class Simulation:
     def _verb(self, verb: str) -> dict[str, Any]:
         answer = _Answer(self._look)
         rig = self._built()
-        rig.host.loop.post(rig.verbs.answer, verb, {"source": "test"}, answer)
+        rig.host.loop.post(rig.hosted.answer, verb, {"source": "test"}, answer)
         self._pass_time(lambda: answer.is_there or self._ended)
         if answer.error is not None:
             raise answer.error

@@ -12,7 +12,6 @@ from stayon.runtime.logs.values import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
     from types import TracebackType
     from typing import Any
@@ -46,9 +45,8 @@ class Capture:
         while self._undo:
             self._undo.pop()()
 
-    def asyncio_handler(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """For ``loop.set_exception_handler``: a task that failed unseen, a callback that raised."""
-        del loop
+    def asyncio_failure(self, context: dict[str, Any]) -> None:
+        """What an event loop tells its exception handler: a task that failed unseen, a callback that raised."""
         fields = {name: value for name, value in context.items() if name not in ("message", "exception")}
         message = context.get("message") or "unhandled exception in the event loop"
         error = context.get("exception")

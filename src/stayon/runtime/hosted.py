@@ -1,0 +1,151 @@
+"""A host with what hangs on it: live configuration, requests and reports, and what to do at a hang or a fault.
+
+``app`` puts one on this computer, ``stayon.testing`` one on a computer that is not there.
+"""
+
+from __future__ import annotations
+
+from stayon import exits
+from stayon.core import states
+from stayon.core.events import Event, Report
+from stayon.core.levels import CRITICAL
+from stayon.errors import HangError
+from stayon.runtime import figures, view
+from stayon.runtime.effective import effective_spec
+from stayon.runtime.host import Occurrence
+from stayon.runtime.reloading import Reloader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from stayon.core.events import Request
+    from stayon.core.spec import ServiceSpec
+    from stayon.runtime.config.host_settings import HostSettings
+    from stayon.runtime.config.store import Store
+    from stayon.runtime.control_visit import Reply
+    from stayon.runtime.host import Host
+    from stayon.runtime.watchdog import Beat
+
+
+class Hosted:
+    """Connects *host* with its starter and its configuration. For the loop's thread.
+
+    *declared* is the spec as the program says it; *apply_logs* makes the log what settings say. ``on_change()`` is
+    called when there is something new to show.
+    """
+
+    def __init__(
+        self, host: Host, declared: ServiceSpec, store: Store, apply_logs: Callable[[HostSettings], object]
+    ) -> None:
+        self.host, self._declared, self._apply_logs = host, declared, apply_logs
+        self._starter = host.equipment.machine.starter
+        self.reloader = Reloader(host, store, host.equipment.machine.directory_watch())
+        self.reloader.on_applied = self._apply_settings
+        self.reloader.on_result = lambda _result: self.on_change()
+        self.on_change: Callable[[], object] = lambda: None
+        host.on_change = self._changed
+        host.on_reload = self.reloader.ask
+        host.on_stopping = self.reloader.close
+        host.on_hang = self._hung
+        host.on_first_failure = self.report
+        host.jobs.on_ended = lambda: self.on_change()  # noqa: PLW0108  # whatever it will be by then
+        self._answers: dict[str, Callable[[Request], object]] = {
+            "dump": self._dump,
+            "suspend": self._suspend,
+            states.RELOAD: self._reload,
+            states.STOP: self._stop,
+            states.FORCE: self._force,
+        }
+        figures.register(host)
+
+    def start(self) -> None:
+        """Begin the service's life; the loop does the rest."""
+        self.host.handle(Occurrence(states.START))
+
+    def listen(self, fd: int) -> None:
+        """Hear the starter, whose descriptor is *fd* (-1: it has none)."""
+        if fd >= 0:
+            self.host.loop.watch(fd, self._asked)
+
+    def answer(self, verb: str, args: dict[str, Any], reply: Reply) -> None:
+        """Do what a visitor of the control socket asks for."""
+        from stayon.runtime.verbs import Verbs
+
+        Verbs(self.host, self.reloader.ask).answer(verb, args, reply)
+
+    def report(self, error: BaseException, origin: str) -> None:
+        """Report a failure with all that helps to understand it."""
+        from stayon.runtime.report import report_first_failure
+
+        report_first_failure(self.host, error, origin)
+
+    def tell_starter(self) -> None:
+        """Tell whoever started us how it is."""
+        host = self.host
+        ended = host.state == states.STOPPED
+        self._starter.report(
+            Report(
+                host.state,
+                host.status_text,
+                wait_hint_s=host.limit_s(host.state) or 0.0,
+                exit_code=host.outcome.exit_code if ended else exits.DONE,
+                why=host.outcome.why if ended else "",
+            )
+        )
+
+    def fault(self, error: BaseException) -> None:
+        """A callback on the loop raised: our mistake. It ends the service, seen, and at once if it is stopping
+        anyway.
+        """
+        self.host.log.failure("the host failed", error, level=CRITICAL)
+        if self.host.stopping:
+            self.host.abort(error, "the host")
+        else:
+            self.host.fail(error, "the host")
+
+    def _changed(self, _host: Host) -> None:
+        self.tell_starter()
+        self.on_change()
+
+    def _apply_settings(self) -> None:
+        settings = self.host.config.loaded.host
+        self._apply_logs(settings)
+        self.host.adopt(effective_spec(self._declared, settings))
+
+    def _asked(self, _events: int) -> None:
+        for request in self._starter.requests():
+            self._answers.get(request.event, self.host.request)(request)
+
+    def _dump(self, _request: Request) -> None:
+        self.host.log.notice("dump", event_id=16, **view.dump(self.host))
+
+    def _suspend(self, request: Request) -> None:
+        self.host.log.notice("suspended", event_id=20, source=request.source)
+        self.host.watchdog.suspended(self.host.equipment.machine.suspend)
+        self.host.log.notice("continued", event_id=20)
+        self.host.tell(Event("continued", request.source))
+
+    def _reload(self, request: Request) -> None:
+        # SIGHUP is also how logrotate says that it has moved the file.
+        self.host.equipment.logs.reopen()
+        self.host.request(request)
+
+    def _stop(self, request: Request) -> None:
+        self.host.log.notice("stopping; once more forces it", event_id=18, source=request.source)
+        self.host.request(request)
+
+    def _force(self, request: Request) -> None:
+        self.host.log.warning("forced to stop: not waiting any longer", event_id=17, source=request.source)
+        self.host.request(request)
+
+    def _hung(self, beat: Beat) -> None:
+        """Nothing can be asked of who hangs: everything that helps is written, and the process ends at once."""
+        error = HangError(
+            f"{beat.name} gave no heartbeat for {beat.timeout_s:g} s",
+            hint="Its stack is in the log; call ctx.heartbeat() more often, or raise hang_timeout",
+            code="hang",
+        )
+        self.host.log.critical(str(error), event_id=19, **view.dump(self.host))
+        self.host.abort(error, beat.name)
