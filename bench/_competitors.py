@@ -48,7 +48,7 @@ def python_peers(python: str = sys.executable) -> list[Competitor]:
 
 
 def go_peers(*, polling: bool = False) -> list[Competitor]:
-    """The service in Go, if there is a Go to build it; *polling* adds one that looks at its configuration each second."""
+    """The service in Go, if there is a Go to build it; *polling* adds one that looks at its file each second."""
     program = _go_program()
     if not program:
         return []

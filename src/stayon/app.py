@@ -118,7 +118,7 @@ def is_locked(machine: Machine, paths: Paths) -> bool:
     lock, so that asking after a service cannot keep it from starting.
     """
     try:
-        with open(paths.lock, encoding="ascii", errors="replace") as file:
+        with open(paths.lock, encoding="utf-8", errors="replace") as file:
             written = file.read(20).strip()
     except OSError:
         return False

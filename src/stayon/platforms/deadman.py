@@ -9,7 +9,6 @@ SIGSEGV.)
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
 import threading
@@ -18,6 +17,7 @@ from _struct import pack
 from _thread import allocate_lock, get_native_id
 
 from stayon import exits
+from stayon.platforms.libc import Library, Pointer, errno, reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,8 +131,7 @@ class TimerDeadman:
         self._libc = _library_with_timers()
         # The last but one: SIGUSR1 and 2 have meanings, and the first real-time signals belong to libc and to valgrind.
         self._signal = signal.SIGRTMAX - 1
-        self._end_timer = ctypes.c_void_p()
-        self._stderr_timer = ctypes.c_void_p()
+        self._end_timer, self._stderr_timer = Pointer(), Pointer()
         self._fed_by = 0
 
     def arm(self, timeout_s: float) -> None:
@@ -163,20 +162,20 @@ class TimerDeadman:
 
     def _make_timers(self) -> None:
         faulthandler.register(self._signal, file=STDERR, all_threads=True)
-        end = ctypes.cast(self._libc._exit, ctypes.c_void_p).value
+        end = self._libc.address("_exit")
         self._end_timer = self._create(pack("PiiPP", exits.HANG, 0, _SIGEV_THREAD, end, 0))
         thread = get_native_id()
         self._stderr_timer = self._create(pack("Piii", 0, self._signal, _SIGEV_THREAD_ID, thread))
         self._fed_by = thread
 
-    def _create(self, event: bytes) -> ctypes.c_void_p:
-        timer = ctypes.c_void_p()
-        if self._libc.timer_create(_CLOCK_MONOTONIC, event.ljust(_SIGEVENT_BYTES, b"\0"), ctypes.byref(timer)) == -1:
-            number = ctypes.get_errno()
+    def _create(self, event: bytes) -> Pointer:
+        timer = Pointer()
+        if self._libc.timer_create(_CLOCK_MONOTONIC, event.ljust(_SIGEVENT_BYTES, b"\0"), reference(timer)) == -1:
+            number = errno()
             raise OSError(number, os.strerror(number), "timer_create")
         return timer
 
-    def _set(self, timer: ctypes.c_void_p, delay_s: float) -> None:
+    def _set(self, timer: Pointer, delay_s: float) -> None:
         self._libc.timer_settime(timer, 0, pack("llll", 0, 0, int(delay_s), int(delay_s % 1 * 1e9)), None)
 
 
@@ -203,7 +202,7 @@ class FaulthandlerDeadman:
         self._crash_file.close()
 
 
-def _library_with_timers() -> ctypes.CDLL:
+def _library_with_timers() -> Library:
     """libc; before glibc 2.34 the timers were in librt."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return libc if hasattr(libc, "timer_create") else ctypes.CDLL("librt.so.1", use_errno=True)
+    libc = Library()
+    return libc if libc.has("timer_create") else Library("librt.so.1")

@@ -28,7 +28,7 @@ def process_identity(pid: int) -> str:
 
 def _boot_id() -> str:
     try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        with open("/proc/sys/kernel/random/boot_id", encoding="utf-8") as file:
             return file.read(8)
     except OSError:
         return "boot"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 from _struct import Struct
+
+from stayon.platforms import libc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class InotifyWatch:
     """
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc = libc.Library()
         self._fd: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wanted: tuple[str, ...] = ()
         self._changes = _CHANGES
@@ -110,7 +111,7 @@ class InotifyWatch:
                 self._watched[wd] = directory
                 return
             below, above = directory, os.path.dirname(directory)
-            while ctypes.get_errno() in (errno.ENOENT, errno.ENOTDIR) and above != below:
+            while libc.errno() in (errno.ENOENT, errno.ENOTDIR) and above != below:
                 wd = self._add(above, _CREATE | _MOVED_TO | _ENDS | _ADD_TO_MASK)
                 if wd != -1:
                     self._anchors.add(wd)
