@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 from stayon.platforms.libc import Library
 
@@ -31,8 +32,12 @@ def prepare() -> None:
 
 
 def suspend() -> None:
-    """Stop this process as Ctrl-Z does; returns when it is continued (``fg``, SIGCONT)."""
-    os.kill(os.getpid(), signal.SIGSTOP)
+    """Stop this process as Ctrl-Z does; returns when it is continued (``fg``, SIGCONT).
+
+    The signal goes to this very thread: one to the process may be taken by another, and this one would go on for a
+    moment, as if it had been continued already.
+    """
+    signal.pthread_kill(get_ident(), signal.SIGSTOP)
 
 
 def account_home(env_home: str) -> str:
