@@ -248,7 +248,6 @@ def test_words_that_make_no_sense(program: Program) -> None:
         assert text in first
         assert f"[{code}]" in first
         assert rest == ["Help: p.py --help"], answer
-    assert '--level: no log level is called "loud"' in loud.err
     assert not program.home.exists(), "nothing is made before the words are understood"
 
 
