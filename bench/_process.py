@@ -167,15 +167,16 @@ def open_files(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def context_switches(pid: int) -> dict[int, int]:
-    """How often each thread has gone to sleep or been preempted, since it began."""
+def context_switches(pid: int) -> dict[int, tuple[int, int]]:
+    """How often each thread has gone to sleep, and how often another took its processor, since it began."""
     found = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         try:
             text = Path(f"/proc/{pid}/task/{task}/status").read_text()
         except FileNotFoundError:  # it has just ended
             continue
-        found[int(task)] = sum(map(int, re.findall(r"voluntary_ctxt_switches:\s+(\d+)", text)))
+        slept, preempted = re.findall(r"voluntary_ctxt_switches:\s+(\d+)", text)
+        found[int(task)] = (int(slept), int(preempted))
     return found
 
 

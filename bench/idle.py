@@ -1,7 +1,8 @@
 """How often an idle service wakes a processor: stayon beside its peers, all at once, for half a minute.
 
-Every wake-up is a context switch of one of its threads, voluntary (it went to sleep again) or not; the kernel counts
-them in ``/proc/PID/task/*/status``. The job every five seconds is part of it. ``python bench/idle.py [--json]``
+A thread that was woken goes to sleep again: the kernel counts these voluntary context switches, and those where another
+took the processor (which tells more of the computer than of the service), in ``/proc/PID/task/*/status``. The job every
+five seconds is part of it. ``python bench/idle.py [--json]``
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ SECONDS = 30.0
 SETTLE_S = 3.0
 
 
-def switches_since(running: Running, before: dict[int, int]) -> int:
-    """How often its threads were switched since *before*. (A thread that has ended meanwhile is not counted.)"""
-    return sum(count - before.get(thread, 0) for thread, count in context_switches(running.pid).items())
+def switches_since(running: Running, before: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    """How often its threads went to sleep and were preempted since *before*; what has ended meanwhile is left out."""
+    slept = preempted = 0
+    for thread, (now_slept, now_preempted) in context_switches(running.pid).items():
+        then_slept, then_preempted = before.get(thread, (0, 0))
+        slept, preempted = slept + now_slept - then_slept, preempted + now_preempted - then_preempted
+    return slept, preempted
 
 
 def main() -> None:
@@ -37,9 +42,11 @@ def main() -> None:
         for who, running in all_running.items():
             switches, cpu, began = before[who]
             passed_s = time.perf_counter() - began
+            slept, preempted = switches_since(running, switches)
             figures.add(
                 who,
-                wakeups_per_s=switches_since(running, switches) / passed_s,
+                wakeups_per_s=slept / passed_s,
+                preempted_per_s=preempted / passed_s,
                 cpu_us_per_s=(cpu_ns(running.pid) - cpu) / 1000 / passed_s,
                 threads=threads(running.pid),
             )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 
 from stayon import platforms
 from stayon.core.record import Record
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     from stayon.runtime.service import Service
 
 CONFIG_ENDINGS = (".toml", ".yaml", ".yml", ".json")
+
+# How long a thread that computes may keep the GIL while others wait. With Python's 5 ms, a probe takes up to 22 ms
+# while a job computes; so it takes up to 5 ms, and what that costs the job could not be told from noise.
+SWITCH_S = 0.001
 
 # How long what is left of the main thread's work may take once the service has stopped.
 GRACE_S = 5.0
@@ -163,6 +169,7 @@ def run(service: Service, options: Options, leave: Callable[[Ending], object]) -
     spec = service.spec()
     machine = platforms.current()
     machine.prepare()
+    sys.setswitchinterval(SWITCH_S)
     paths = paths_of(machine, spec.name, options.instance)
     for directory in (paths.places.state, paths.places.run, paths.places.logs):
         machine.make_directory(directory, 0o750)
@@ -212,7 +219,6 @@ class _Run:
         self._store = store_of(service, spec, paths, options, machine)
         self._config = LiveConfig(self._load())
         self._seat = Seat()
-        self._done = threading.Event()
         self._endings: list[Ending] = []
         equipment = self._equipment(service, options)
         self._loop = equipment.loop
@@ -247,7 +253,7 @@ class _Run:
             metrics=Metrics(lambda error: self._log.failure("a metrics collector failed", error)),
             config=self._config,
             places=self._paths.places,
-            chance=_chance,
+            chance=chance,
             crash_path=self._paths.crash,
             instance=options.instance,
             arguments=options.arguments,
@@ -271,7 +277,6 @@ class _Run:
             self._seat.sit()
             thread.join()
         finally:
-            self._done.set()
             self._machine.starter.detach()
             self._capture.remove()
         return self._endings[0]
@@ -299,12 +304,7 @@ class _Run:
         self._host.equipment.executor.close()
         self._host.equipment.async_room.close()
         self._seat.leave()
-        threading.Thread(target=self._guard, args=(ending, leave), name="guard", daemon=True).start()
-
-    def _guard(self, ending: Ending, leave: Callable[[Ending], object]) -> None:
-        """The main thread has nothing left to do but cleaning up; what hangs there does not keep the process."""
-        if not self._done.wait(GRACE_S):
-            leave(ending)
+        threading.Thread(target=_guard, args=(ending, leave), name="guard", daemon=True).start()
 
     def _open(self, opened: _Opened) -> None:
         """Everything through which the outside looks in: the status page, the probes, the control socket."""
@@ -337,7 +337,7 @@ class _Run:
         self._hosted.tell_starter()
         self._logs.close()
         outcome = self._host.outcome
-        return Ending(outcome.exit_code, outcome.why, outcome.asked, self._host.restart_wanted, lock)
+        return Ending(outcome.exit_code, outcome.why, outcome.asked, outcome.again, lock)
 
 
 class _Showing:
@@ -376,9 +376,15 @@ class _Opened:
                 log.failure("closing failed", error)
 
 
-def _chance() -> float:
+def chance() -> float:
     """An even random number in [0, 1), for jitter. (The ``random`` module costs 1 MB.)"""
     return int.from_bytes(os.urandom(6), "big") / (1 << 48)
+
+
+def _guard(ending: Ending, leave: Callable[[Ending], object]) -> None:
+    """The main thread has only to clean up and to end the process; what hangs there, or at exit, does not keep it."""
+    time.sleep(GRACE_S)  # unless the process ends first, which ends this thread
+    leave(ending.replace(asked=True, restart=False))
 
 
 def _on_a_thread(function: Callable[[], None]) -> None:

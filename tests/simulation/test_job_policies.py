@@ -321,7 +321,7 @@ def test_a_pause_lets_runs_finish_and_starts_none() -> None:
 
 
 def test_a_retry_that_waits_is_not_run_while_paused() -> None:
-    """A pause drops the retry; after resuming, the next due run comes at its time."""
+    """A pause holds the retry back; it is made up for as soon as the service goes on."""
     service = Service("noretry")
 
     @service.every("1h", retry=backoff("10s", jitter=False))
@@ -333,10 +333,30 @@ def test_a_retry_that_waits_is_not_run_while_paused() -> None:
         sim.advance("30m")
         assert counts_of(sim) == {"failure": 1}
         sim.resume()
-        sim.advance("29m")
-        assert counts_of(sim) == {"failure": 1}
+        sim.advance("1s")
+        assert counts_of(sim) == {"failure": 2}
+
+
+def test_a_retry_waits_for_a_run_that_does_not_leave() -> None:
+    """The run that timed out is still there when the retry is due: its end is when the retry comes."""
+    service = Service("late")
+    starts: list[float] = []
+
+    @service.run
+    def main(ctx):
+        ctx.ready()
+        ctx.stopping.wait()
+
+    @service.every("1d", timeout="5s", retry=backoff("500ms", jitter=False))
+    def job(ctx):
+        starts.append(1.0)
+        if len(starts) == 1:
+            ctx.stopping.wait()
+            sleep("2s")
+
+    with simulate(service) as sim:
         sim.advance("1m")
-        assert counts_of(sim)["failure"] == 2
+        assert counts_of(sim) == {"timeout": 1, "success": 1}
 
 
 def test_stopping_asks_runs_to_leave_and_waits_for_them() -> None:

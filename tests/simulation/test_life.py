@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 
@@ -356,3 +357,86 @@ def test_a_pause_that_cannot_be_done_is_told_to_who_asked() -> None:
         with pytest.raises(FailedError, match="in a hook"):
             sim.pause()
         assert sim.state == "RUNNING"
+
+
+def test_stop_during_a_start_hook_does_not_hide_its_error() -> None:
+    """The hook fails after the stop was asked for: its error is still the reason."""
+    service = Service("hidden")
+    service.every("1h", name="job")(lambda ctx: None)
+
+    @service.on_start
+    async def open_the_database(ctx):
+        await asyncio.sleep(5)
+        raise ValueError("password refused")
+
+    with simulate(service) as sim:
+        sim.ask("stop", exit_code=exits.TERMINATED)
+        code = sim.join()
+
+    assert code == exits.FAILED
+    assert "password refused" in sim.why
+
+
+def test_a_pause_hook_that_is_too_late_does_not_end_the_service() -> None:
+    """The pause is given up at its limit; what the hook does afterwards is logged, and the service runs on."""
+    service = Service("late", stop_timeout="3s", hook_timeout="30s")
+    service.every("1h", name="job")(lambda ctx: None)
+
+    @service.on_pause
+    async def slow(ctx):
+        await asyncio.sleep(10)
+        raise ValueError("too late")
+
+    with simulate(service) as sim:
+        sim.ask("pause")
+        sim.advance("5s")
+        assert sim.state == "RUNNING"
+        sim.advance("1m")
+        assert sim.state == "RUNNING"
+        assert any("too late" in str(record.fields) for record in sim.log)
+        assert sim.stop() == exits.DONE
+
+
+@pytest.mark.parametrize("code", [0, 256, -1, None])
+def test_an_exit_in_a_start_hook_never_looks_like_a_clean_stop(code: int | None) -> None:
+    """``sys.exit(0)`` where nobody may exit is a failure: managers must see it."""
+    service = Service("exits")
+    service.every("1h", name="job")(lambda ctx: None)
+    service.on_start(lambda ctx: sys.exit(code))
+
+    with simulate(service) as sim:
+        assert sim.join() == exits.FAILED
+
+
+def test_an_async_job_is_cancelled_at_half_the_time_to_stop() -> None:
+    """A coroutine can be taken away, so a stop need not fail for it."""
+    service = Service("async", stop_timeout="10s")
+
+    @service.every("1h")
+    async def job(ctx):
+        await asyncio.sleep(3600)
+
+    with simulate(service) as sim:
+        sim.advance("1s")
+        assert sim.stop() == exits.DONE
+
+
+def test_a_check_whose_exception_cannot_be_told_is_only_a_failing_check() -> None:
+    """An exception with a broken ``__str__`` must not take the host along."""
+
+    class EvilError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    service = Service("evil")
+    service.every("1h", name="job")(lambda ctx: None)
+
+    @service.check(every="1s", fall=1)
+    def check(ctx):
+        raise EvilError
+
+    with simulate(service) as sim:
+        sim.advance("5s")
+        assert sim.state == "RUNNING"
+        assert not sim.is_ready
+        assert sim.stop() == exits.DONE

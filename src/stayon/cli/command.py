@@ -7,7 +7,7 @@ import sys
 
 from stayon import exits
 from stayon.core.record import Record
-from stayon.errors import StayonError
+from stayon.errors import StayonError, UnavailableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def execute(words: Sequence[str], *, program: str, service: Service | None = Non
         # The reader of our output has left (head, less): that is its right. Let nothing complain at the end either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return exits.DONE
+    except OSError as error:
+        complain(f"{program}: {UnavailableError('the system refused', why=str(error), code='command.system')}")
+        return exits.UNAVAILABLE
 
 
 def _execute(words: Sequence[str], program: str, service: Service | None) -> int:

@@ -9,6 +9,7 @@ from stayon import app, exits
 from stayon.cli.command import say
 from stayon.core.record import Record
 from stayon.errors import StayonError, UsageError
+from stayon.platforms.places import check_directory
 from stayon.runtime.probe_address import listening_socket, parse_address
 
 TYPE_CHECKING = False
@@ -44,7 +45,7 @@ class Patient(Record):
 
 
 def doctor(call: Call) -> int:
-    """Examine the service; gives 0, or the exit code that starting it would have."""
+    """Examine the service; gives 0, or the exit code that starting it would have for what is wrong with it."""
     if call.service is None:
         raise UsageError(
             f"{call.name!r} names a service, but its program is needed to examine it",
@@ -118,8 +119,14 @@ def _directory(name: str, path: str) -> Finding:
     existing = path
     while not os.path.isdir(existing) and existing != os.path.dirname(existing):
         existing = os.path.dirname(existing)
+    if existing == path:
+        try:
+            check_directory(path)
+        except StayonError as error:
+            return Finding(BAD, name, str(error), error.exit_code)
+        return Finding(OK, name, path)
     if os.access(existing, os.W_OK | os.X_OK):
-        return Finding(OK, name, path if existing == path else f"{path} (will be made)")
+        return Finding(OK, name, f"{path} (will be made)")
     text = f"{path}: this account may not write to {existing}. Use another account, or set STAYON_HOME."
     return Finding(BAD, name, text, exits.NOT_PERMITTED)
 

@@ -75,32 +75,43 @@ def run(call: Call) -> int:
         arguments=call.arguments,
         restarts=before.restarts,
     )
-    began = time.monotonic()
+    start = _Start(before, time.monotonic(), os.getcwd())
 
     def leave(ending: app.Ending) -> NoReturn:
-        _start_again_if_wanted(call, ending, before, began)
+        _start_again_if_wanted(call, ending, start)
         os._exit(ending.exit_code)
 
     ending = app.run(call.service, options, leave)
-    _start_again_if_wanted(call, ending, before, began)
+    _start_again_if_wanted(call, ending, start)
     return ending.exit_code
 
 
-def _start_again_if_wanted(call: Call, ending: Ending, before: Handover, began: float) -> None:
+class _Start(Record):
+    """What has to be remembered of a start until its end: what was handed over, when, and in which directory."""
+
+    before: Handover
+    at: float
+    directory: str
+
+
+def _start_again_if_wanted(call: Call, ending: Ending, start: _Start) -> None:
     """Replace this process by a new start of the program, if the verb or the policy says so; else return."""
+    before = start.before
     if ending.restart:
-        _replace(Handover(before.restarts + 1), ending)
+        _replace(Handover(before.restarts + 1), ending, start.directory)
+        return
     policy = _policy(call)
     if policy is None or ending.asked:
         return
+    from stayon.app import chance
     from stayon.core import restart
 
-    now = time.monotonic()
     history = restart.History(before.attempts, before.failures, before.failures_at)
-    decision = restart.decide(policy, history, restart.Ended(ending.exit_code, now, began), _chance)
+    ended = restart.Ended(ending.exit_code, time.monotonic(), start.at)
+    decision = restart.decide(policy, history, ended, chance)
     if isinstance(decision, restart.Restart):
         complain(f"{call.name}: starting again in {decision.in_s:.1f} s: {decision.why}")
-        _replace(_after(decision.history, before.restarts + 1, decision.in_s), ending)
+        _replace(_after(decision.history, before.restarts + 1, decision.in_s), ending, start.directory)
     elif isinstance(decision, restart.GiveUp):
         complain(f"{call.name}: not starting again: {decision.why}")
 
@@ -121,17 +132,19 @@ def _after(history: History, restarts: int, wait_s: float) -> Handover:
     return Handover(restarts, history.attempts, history.failures, history.failures_at, wait_s)
 
 
-def _replace(handover: Handover, ending: Ending) -> NoReturn:
-    """Become a new start of this program: same pid, same terminal, and the lock is never free in between."""
+def _replace(handover: Handover, ending: Ending, directory: str) -> None:
+    """Become a new start of this program: same pid, same terminal, and the lock is never free in between.
+
+    Returns if that cannot be done, having said why: the process then ends as if nothing had been wanted.
+    """
     ending.lock.keep_across_exec()
     os.environ[HANDOVER] = handover.text()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # no shell: just what is meant
-
-
-def _chance() -> float:
-    import random
-
-    return random.random()  # noqa: S311  # it spreads restarts, and keeps no secret
+    try:
+        # The words of the command line may be relative to where it was said.
+        os.chdir(directory)
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # no shell: just what is meant
+    except OSError as error:
+        complain(f"cannot start again: {error}")

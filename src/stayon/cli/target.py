@@ -82,7 +82,7 @@ def _file(path: str) -> Mapping[str, Any]:
     module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(path, error) from error
     return vars(module)
 
@@ -93,11 +93,11 @@ def _module(name: str) -> Mapping[str, Any]:
     sys.path.insert(0, os.getcwd())
     try:
         return vars(import_module(name))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _import_failed(name, error) from error
 
 
-def _import_failed(place: str, error: Exception) -> FailedError:
+def _import_failed(place: str, error: BaseException) -> FailedError:
     """One line with the innermost place in the user's own code; the whole stack is one command away."""
     return FailedError(
         "it cannot be imported",
@@ -108,7 +108,7 @@ def _import_failed(place: str, error: Exception) -> FailedError:
     )
 
 
-def _innermost(place: str, error: Exception) -> str:
+def _innermost(place: str, error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}"
     where, step = place, error.__traceback__

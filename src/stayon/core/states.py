@@ -138,6 +138,7 @@ TABLE: dict[str, dict[str, Cell]] = {
         {
             PAUSE: Cell(BEGIN_PAUSE, PAUSE_PENDING),
             RESUME: _stay(RUNNING, ANSWER),
+            HOOK_FAILED: _stay(RUNNING, ANSWER),
         },
     ),
     # A pause hook that fails leaves the service as it was: running. It asked for less work, and losing all of it is
@@ -156,6 +157,7 @@ TABLE: dict[str, dict[str, Cell]] = {
         {
             PAUSE: _stay(PAUSED, ANSWER),
             RESUME: Cell(BEGIN_RESUME, CONTINUE_PENDING),
+            HOOK_FAILED: _stay(PAUSED, ANSWER),
         },
     ),
     # Likewise, a resume hook that fails leaves it paused, where the operator can look and try again.

@@ -118,6 +118,16 @@ def make_directory(path: str, mode: int = 0o700) -> None:
     """
     try:
         _make(path, mode)
+    except OSError as error:
+        raise _not_made(error.filename or path, error) from error
+    check_directory(path)
+
+
+def check_directory(path: str) -> None:
+    """Whether a service may keep its things in the directory *path*. Raises as ``make_directory``, and makes
+    nothing.
+    """
+    try:
         found = os.stat(path)
     except OSError as error:
         raise _not_made(error.filename or path, error) from error

@@ -74,6 +74,7 @@ class Calls:
         self._loop, self._executor, self._room = loop, executor, room
         self._clock: Clock = loop.clock
         self.under_way: set[Call] = set()
+        self.on_late: Callable[[Call], object] = lambda _call: None
         self.on_ended: Callable[[], object] = lambda: None
 
     def start(self, name: str, function: Callable[..., Any], *arguments: Any, on_end: OnEnd) -> Call:
@@ -84,7 +85,11 @@ class Calls:
         if is_async(function):
             self._room.start(call, self._ended_elsewhere)
         else:
-            self._executor.submit(self._work, call)
+            try:
+                self._executor.submit(self._work, call)
+            except RuntimeError as error:  # no thread can be had: the limit of processes, or of memory
+                call.error = error
+                self._loop.post(self._ended, call)
         return call
 
     def limit(self, call: Call, timeout_s: float, on_timeout: Callable[[Call], object]) -> None:
@@ -123,7 +128,8 @@ class Sequence:
     """Functions called one after the other, each within a limit.
 
     The first error or timeout ends it: *on_end* gets it, or None, on the loop's thread. With *on_error*, that is told
-    ``(name, error)`` instead, and the next one is called. A call that came too late is no longer heard.
+    ``(name, error)`` instead, and the next one is called. Of a call that came too late only
+    its error is heard, by ``Calls.on_late``.
     """
 
     def __init__(
@@ -157,6 +163,8 @@ class Sequence:
 
     def _ended(self, call: Call) -> None:
         if call is not self._current:
+            if call.error is not None:
+                self._calls.on_late(call)
             return
         if call.error is None:
             self._next()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stayon.core.health import Verdict, observe
+from stayon.runtime.outcome import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Checks:
         self._loop, self._calls, self._context = loop, calls, context
         self._timers: dict[str, Timer] = {}
         self._checks: dict[str, tuple[CheckSpec, Callable[..., Any]]] = {}
+        self._late: set[Call] = set()
         self.verdicts: dict[str, Verdict] = {}
         self.on_change: Callable[[str, Verdict], object] = lambda _name, _verdict: None
 
@@ -49,6 +51,7 @@ class Checks:
         """The verdict falls now; the check is asked again when the late run has ended."""
         name = call.name.removeprefix("check ")
         if name in self._checks:
+            self._late.add(call)
             self._observe(name, well=False, why=f"no answer within {self._checks[name][0].timeout_s:g} s")
 
     def _ended(self, call: Call) -> None:
@@ -56,9 +59,11 @@ class Checks:
         if name not in self._checks:
             return
         spec, _function = self._checks[name]
-        if call.duration_s < spec.timeout_s:
+        if call in self._late:
+            self._late.discard(call)
+        else:
             well = call.error is None and call.result is not False
-            why = "" if well else f"{type(call.error).__name__}: {call.error}" if call.error else "it returned False"
+            why = "" if well else text_of(call.error) if call.error else "it returned False"
             self._observe(name, well=well, why=why)
         due = max(call.started + spec.every_s, self._loop.clock.monotonic())
         self._timers[name] = self._loop.call_at(due, self._ask, name)

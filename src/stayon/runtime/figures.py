@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stayon.runtime.host import Host
     from stayon.runtime.jobs import Job
     from stayon.runtime.metric_names import Sample
+    from stayon.runtime.series import HistogramSeries
 
 
 def register(host: Host) -> None:
@@ -22,9 +23,15 @@ def register(host: Host) -> None:
     host.metrics.add_collector(lambda: _logs(host))
     durations = host.metrics.standard(names.JOB_DURATION)
 
+    series: dict[str, HistogramSeries] = {}
+
     def observe(job: Job, result: str, duration_s: float) -> None:
-        if result != "skipped":
-            durations.labels(job=job.spec.name).observe(duration_s)
+        if result == "skipped":
+            return
+        name = job.spec.name
+        if name not in series:
+            series[name] = durations.labels(job=name)
+        series[name].observe(duration_s)
 
     host.jobs.on_run = observe
 

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from stayon.runtime.watchdog import Beat
 
 
+# The detail of a request to stop that means: and start again.
+RESTART = "restart"
+
 # Start, stop, reload and event hooks run on the pool as well, some at the same time.
 HOOK_THREADS = 8
 
@@ -91,7 +94,6 @@ class Host:
         self.since = self.started = clock.time()
         self.status_text = ""
         self.was_started = self.was_ready = False
-        self.restart_wanted = False
         self.reload_failures, self.reloaded_at = 0, clock.time()
         self.outcome = Outcome()
         self.stopping, self.paused = Flag(clock), Flag(clock)
@@ -101,15 +103,17 @@ class Host:
             self.loop, equipment.machine.deadman(equipment.crash_path), spec.hang_timeout_s, self._hung
         )
         self.calls.on_ended = self.check_all_ended
+        self.calls.on_late = self._hook_ended_late
         self.workers = Workers(self.loop, self.watchdog, equipment)
         self.jobs = Jobs(self)
         # Kept apart from the jobs, which only the loop's thread changes: names are given and taken on any thread.
-        self._job_names = {job.spec.name for job in self.jobs}
+        self._job_names: dict[str, object] = {job.spec.name: job for job in self.jobs}
         self.checks = Checks(self.loop, self.calls, lambda name: self.context(f"check {name}"))
         self.checks.on_change = self._health_changed
         self.on_change: Callable[[Host], object] = lambda _host: None
         self.on_hang: Callable[[Beat], object] = lambda _beat: None
         self.on_reload: Callable[[str], object] = lambda _source: None
+        self.on_running: Callable[[], object] = lambda: None
         self.on_stopping: Callable[[], object] = lambda: None
         self.on_first_failure: Callable[[BaseException, str], object] = lambda _error, _origin: None
         self.size_pool()
@@ -129,16 +133,15 @@ class Host:
         """Declare a job while running. From any thread; raises ``UsageError`` there."""
         declaration = Declaration(kind, function, said, place_of(function))
         spec = job_spec(declaration)
-        if spec.name in self._job_names:
+        if self._job_names.setdefault(spec.name, declaration) is not declaration:  # atomic, so that one of two wins
             raise UsageError(
                 f"there is a job {spec.name!r} already", hint="Give it another name=.", code="spec.duplicate"
             )
-        self._job_names.add(spec.name)
         self.loop.post(self.jobs.add, spec, function)
 
     def cancel_job(self, name: str) -> None:
         """Take a job away; its name may be given again at once. From any thread."""
-        self._job_names.discard(name)
+        self._job_names.pop(name, None)
         self.loop.post(self.jobs.remove, name)
 
     # -- events ------------------------------------------------------------------------------------
@@ -146,9 +149,11 @@ class Host:
     def request(self, request: Request) -> Cell:
         """Do what was asked for from outside; the cell tells a refusal and why."""
         self.log.debug("asked", verb=request.event, source=request.source)
-        if request.event in (states.STOP, states.FORCE):
-            self.outcome.asked = True
-        return self.handle(Occurrence(request.event, exit_code=request.exit_code, origin=request.source))
+        cell = self.handle(Occurrence(request.event, exit_code=request.exit_code, origin=request.source))
+        if request.event in (states.STOP, states.FORCE) and cell.action != states.REFUSE:
+            # The last word holds: a stop that comes after "restart" is a stop.
+            self.outcome.asked, self.outcome.again = True, request.detail == RESTART
+        return cell
 
     def handle(self, occurrence: Occurrence) -> Cell:
         """Look the event up in the table, change the state, do the action."""
@@ -200,6 +205,7 @@ class Host:
             hint=_LATE_HINTS[state],
             code="host.too-long",
         )
+        self._hooks.give_up()
         self.handle(Occurrence(states.TIMED_OUT, error, _DOING[state]))
 
     def _who_is_late(self, state: str) -> str:
@@ -256,6 +262,7 @@ class Host:
             )
         self.paused.clear()
         self.jobs.start()
+        self.on_running()
         if not self._tasks_started:
             self._tasks_started = self.was_ready = True
             self.checks.start(self.declared("check"))
@@ -307,10 +314,17 @@ class Host:
         self.on_stopping()
         self.jobs.stop()
         self.checks.stop()
-        self.loop.call_later(self.spec.stop_timeout_s / 2, self.workers.cancel_tasks)
+        self.loop.call_later(self.spec.stop_timeout_s / 2, self._cancel_coroutines)
         self._hooks = Sequence(self.calls, self.spec.hook_timeout_s, lambda _error: None, self._stop_hook_failed)
         self._hooks.start(self._functions("on_stop")[::-1])
         self.loop.post(self.check_all_ended)
+
+    def _cancel_coroutines(self) -> None:
+        """Half of the time is over: what is ``async def`` and still there is cancelled, but for the stop hooks."""
+        self.workers.cancel_tasks()
+        for call in self.calls.under_way:
+            if not call.name.startswith("on_stop"):
+                self.equipment.async_room.cancel(call)
 
     def _note(self, occurrence: Occurrence) -> None:
         if occurrence.error is not None:
@@ -352,14 +366,17 @@ class Host:
     def do_end(self, _occurrence: Occurrence) -> None:
         """STOPPED: the loop ends after this turn."""
         self.watchdog.stop()
-        level = self.log.info if self.outcome.exit_code == exits.DONE else self.log.error
-        level("stopped", event_id=11, exit_code=self.outcome.exit_code, why=self.outcome.why)
+        self._tell_end()
         self.on_change(self)
         self.loop.end()
 
+    def _tell_end(self) -> None:
+        level = self.log.info if self.outcome.exit_code == exits.DONE else self.log.error
+        level("stopped", event_id=11, exit_code=self.outcome.exit_code, why=self.outcome.why)
+
     def size_pool(self) -> None:
         """Give the pool a thread for every call that may be under way, so that a slow one never delays another."""
-        jobs = sum(job.spec.overlap.limit for job in self.jobs)
+        jobs = sum(job.spec.overlap.limit for job in self.jobs) + self.jobs.leaving
         self.equipment.executor.limit = jobs + len(self.spec.checks) + HOOK_THREADS
 
     # -- the rest ----------------------------------------------------------------------------------
@@ -378,7 +395,8 @@ class Host:
         if self.outcome.fail(error, origin):
             self.on_first_failure(error, origin)
         self.forced = True
-        self.state = states.STOPPED
+        self._enter(states.STOPPED)
+        self._tell_end()
         self.loop.end()
 
     def tell(self, event: Event) -> None:
@@ -442,6 +460,11 @@ class Host:
             (f"{kind} {getattr(function, '__name__', '')}", function, (self.context(),))
             for function in self.hooks(kind)
         ]
+
+    def _hook_ended_late(self, call: Call) -> None:
+        """A hook that nobody waits for any more has failed: not lost, and the real reason of a stop during a start."""
+        if call.error is not None and type(call.error).__name__ != "CancelledError":
+            self.handle(Occurrence(states.HOOK_FAILED, call.error, call.name))
 
     def _new_hooks(self, on_end: Callable[[BaseException | None], object]) -> Sequence:
         return Sequence(self.calls, self.spec.hook_timeout_s, on_end)

@@ -47,6 +47,7 @@ class Hosted:
         self.on_change: Callable[[], object] = lambda: None
         host.on_change = self._changed
         host.on_reload = self.reloader.ask
+        host.on_running = self.reloader.release
         host.on_stopping = self.reloader.close
         host.on_hang = self._hung
         host.on_first_failure = self.report

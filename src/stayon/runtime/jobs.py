@@ -44,6 +44,7 @@ class Job:
         self.due: Due | None = None
         self.timer: Timer | None = None
         self.retry_timer: Timer | None = None
+        self.retry_due: float | None = None
         self.history: History | None = None
         self.runs: dict[Call, Run] = {}
         self.waiting = 0
@@ -63,6 +64,7 @@ class Job:
     def stop(self) -> None:
         """Nothing more becomes due, what waits is forgotten, and what runs is asked to leave."""
         self.cancel_timers()
+        self.retry_due = None
         self.waiting = 0
         self.stopping.set()
         for run in self.runs.values():
@@ -79,6 +81,8 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._active = False
         self._on_idle: Callable[[], object] | None = None
+        # Runs of jobs that were taken away: each holds its thread until it ends.
+        self.leaving = 0
         self.on_run: Callable[[Job, str, float], object] = lambda _job, _result, _duration_s: None
         self.on_ended: Callable[[], object] = lambda: None
         for spec, function in host.declared("job"):
@@ -149,6 +153,7 @@ class Jobs:
         if job is None:
             return
         job.stop()
+        self.leaving += len(job.runs)
         for call in job.runs:
             self._host.equipment.async_room.cancel(call)
         self._host.size_pool()
@@ -176,6 +181,8 @@ class Jobs:
             # It came due during a pause: that moment was given away on purpose, so it isn't missed.
             job.due = schedule.turn(job.spec.rule, job.due, now, self._host.equipment.chance).next
         self._sleep(job, job.due)
+        if job.retry_due is not None and job.retry_timer is None:
+            job.retry_timer = self._loop.call_at(job.retry_due, self._try_again, job)
         while job.waiting and len(job.runs) < job.spec.overlap.limit:
             job.waiting -= 1
             self._start(job)
@@ -202,6 +209,7 @@ class Jobs:
             # A due run takes the place of a retry that waits.
             job.retry_timer.cancel()
             job.retry_timer = None
+        job.retry_due = None
         verdict = overlap.admit(job.spec.overlap, len(job.runs), job.waiting)
         if verdict == overlap.RUN:
             self._start(job)
@@ -255,6 +263,11 @@ class Jobs:
         if self._active and job.waiting and job.spec.name in self._jobs:
             job.waiting -= 1
             self._start(job)
+        elif self._active and job.retry_due is not None and job.retry_timer is None:
+            self._try_again(job)
+        if self._jobs.get(job.spec.name) is not job:
+            self.leaving -= 1
+            self._host.size_pool()
         self.on_ended()
         self._tell_idle()
 
@@ -277,7 +290,8 @@ class Jobs:
         retry_s, why = self._retry(job, error, duration_s)
         job.context.log.failure("job failed", error, event_id=23, result=result, retry_in_s=retry_s, why=why)
         if retry_s is not None:
-            job.retry_timer = self._loop.call_later(retry_s, self._try_again, job)
+            job.retry_due = self._loop.clock.monotonic() + retry_s
+            job.retry_timer = self._loop.call_at(job.retry_due, self._try_again, job)
         elif job.spec.on_failure == DEGRADE:
             job.degraded = True
             self._host.on_change(self._host)
@@ -300,8 +314,10 @@ class Jobs:
         return None, getattr(decision, "why", "")
 
     def _try_again(self, job: Job) -> None:
+        """Unless the failed run is still there, timed out but not ended: then its end comes back here."""
         job.retry_timer = None
         if overlap.admit(job.spec.overlap, len(job.runs), job.waiting) == overlap.RUN:
+            job.retry_due = None
             self._start(job)
 
     def _tell_idle(self) -> None:

@@ -18,18 +18,15 @@ if TYPE_CHECKING:
 class Timer:
     """A call that is due at a moment. ``cancel`` is for the loop's thread only."""
 
-    __slots__ = ("arguments", "callback", "due", "order")
+    __slots__ = ("arguments", "callback", "due")
 
-    def __init__(self, due: float, order: int, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self.due, self.order, self.arguments = due, order, arguments
+    def __init__(self, due: float, callback: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.due, self.arguments = due, arguments
         self.callback: Callable[..., object] | None = callback
 
     def cancel(self) -> None:
         """Never call it. Cancelling twice, or after the call, is harmless."""
         self.callback = None
-
-    def __lt__(self, other: Timer) -> bool:
-        return (self.due, self.order) < (other.due, other.order)
 
 
 class Loop:
@@ -44,7 +41,8 @@ class Loop:
         self._poller = poller
         self._on_error = on_error
         self._mailbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._timers: list[Timer] = []
+        # By moment, then by order of asking, so that the heap never compares timers: tuples are compared in C.
+        self._timers: list[tuple[float, int, Timer]] = []
         self._cancelled_limit = 64
         self._orders = 0
         self._watched: dict[int, Callable[[int], object]] = {}
@@ -61,8 +59,8 @@ class Loop:
     def call_at(self, due: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Call *callback* when the monotonic clock has reached *due*; those due together in the order of asking."""
         self._orders += 1
-        timer = Timer(due, self._orders, callback, arguments)
-        heappush(self._timers, timer)
+        timer = Timer(due, callback, arguments)
+        heappush(self._timers, (due, self._orders, timer))
         if len(self._timers) > self._cancelled_limit:
             self._drop_cancelled()
         return timer
@@ -106,24 +104,24 @@ class Loop:
             self._call(*self._mailbox.popleft())
 
     def _time_to_next(self) -> float | None:
-        while self._timers and self._timers[0].callback is None:
+        while self._timers and self._timers[0][2].callback is None:
             heappop(self._timers)
         if not self._timers:
             return None
-        return max(0.0, self._timers[0].due - self.clock.monotonic())
+        return max(0.0, self._timers[0][0] - self.clock.monotonic())
 
     def _run_due(self) -> None:
         if not self._timers:
             return
         now = self.clock.monotonic()
-        while self._timers and self._timers[0].due <= now and not self.ended:
-            timer = heappop(self._timers)
+        while self._timers and self._timers[0][0] <= now and not self.ended:
+            timer = heappop(self._timers)[2]
             if timer.callback is not None:
                 self._call(timer.callback, timer.arguments)
 
     def _drop_cancelled(self) -> None:
         """Cancelled timers stay in the heap until their time; long ones would pile up, so sweep when it has doubled."""
-        self._timers = [timer for timer in self._timers if timer.callback is not None]
+        self._timers = [entry for entry in self._timers if entry[2].callback is not None]
         heapify(self._timers)
         self._cancelled_limit = max(64, 2 * len(self._timers))
 

@@ -15,6 +15,8 @@ class Outcome:
         self.later: list[str] = []
         # Whether somebody wanted it to stop: then no policy starts it again, however it ended.
         self.asked = False
+        # Whether whoever asked wants it to be started again.
+        self.again = False
         self._code = exits.DONE
         self._why = ""
 
@@ -32,8 +34,11 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """The process's exit code."""
-        return exit_code_of(self.error) if self.error is not None else self._code
+        """The process's exit code. A failure never looks like a clean stop, whatever number it brings."""
+        if self.error is None:
+            return self._code
+        code = exit_code_of(self.error)
+        return code if 0 < code < 256 else exits.FAILED
 
     @property
     def why(self) -> str:

@@ -34,6 +34,8 @@ class Reloader:
         self._host, self._store, self._watch = host, store, watch
         self._loop = host.loop
         self._pending = Pending()
+        # A hook may need what the start makes: what is asked for before RUNNING waits until then.
+        self._is_held = True
         self._watched = Watched((), frozenset(), ())
         self._timer: Timer | None = None
         self._poll: Timer | None = None
@@ -49,6 +51,12 @@ class Reloader:
             self._loop.watch(fd, self._changed)
         self._look_again()
         self._slow_poll()
+
+    def release(self) -> None:
+        """The service is RUNNING: reload what was asked for meanwhile, and from now on at once."""
+        if self._is_held:
+            self._is_held = False
+            self._arm()
 
     def close(self) -> None:
         """The service is stopping: what waits is refused, and so is what will be asked."""
@@ -70,6 +78,9 @@ class Reloader:
             self._asked.append(answer)
         if not self._pending.ask(self._loop.clock.monotonic(), source):
             self._arm()
+        elif answer is not None:
+            self._asked.remove(answer)
+            answer(self._refused("cannot reload", "it is stopping"))
 
     def _changed(self, _events: int) -> None:
         if self._watched.concerned(self._watch.drain()):
@@ -96,7 +107,7 @@ class Reloader:
         if self._timer is not None:
             self._timer.cancel()
         due = self._pending.due()
-        if due is not None:
+        if due is not None and not self._is_held:
             self._timer = self._loop.call_at(due, self._begin)
 
     def _begin(self) -> None:

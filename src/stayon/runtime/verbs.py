@@ -7,6 +7,7 @@ from stayon.core import states
 from stayon.core.events import Request
 from stayon.errors import UsageError
 from stayon.runtime import view
+from stayon.runtime.host import RESTART
 from stayon.runtime.outcome import text_of
 
 TYPE_CHECKING = False
@@ -34,8 +35,7 @@ class Verbs:
         if verb in _WANTED:
             self._change(verb, source, reply)
         elif verb == "restart":
-            self._host.restart_wanted = True
-            self._change(states.STOP, source, reply)
+            self._change(states.STOP, source, reply, RESTART)
         elif verb == "reload":
             self._reload_verb(source, reply)
         elif verb == "status":
@@ -45,10 +45,10 @@ class Verbs:
         else:
             reply.fail(UsageError(f"a running service knows no verb {verb!r}", code="control.verb"))
 
-    def _change(self, verb: str, source: str, reply: Reply) -> None:
+    def _change(self, verb: str, source: str, reply: Reply, detail: str = "") -> None:
         host = self._host
         host.last_error = None
-        cell = host.request(Request(verb, source))
+        cell = host.request(Request(verb, source, detail))
         if cell.action == states.REFUSE:
             reply.fail(refusal(verb, host.state, cell.why))
             return

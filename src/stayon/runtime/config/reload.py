@@ -15,6 +15,7 @@ from stayon.runtime.config.documents import ChangingError
 from stayon.runtime.config.key_paths import covers, shown
 from stayon.runtime.config.problems import masked
 from stayon.runtime.config.secrets import NO_DIGEST, Secret, digest_of, looks_secret
+from stayon.runtime.outcome import text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,13 +238,18 @@ class _Part:
         self.name = subscriber.name
         self._hook, self._inputs = subscriber.hook, inputs
         self._generator: Any = None
+        self._values: tuple[Any, Any] = (None, None)
         self._told = False
-        self._given_up = False
+        self._given_up = self._in_commit = False
         self._lock = threading.Lock()
 
     def prepare(self, new: Any, old: Any) -> BaseException | None:
         """Call the hook, a generator function up to its ``yield``. Gives the error, or None."""
-        error = self._limited(self._prepare, new, old)
+        self._values = (new, old)
+        return self._unless_late(self._prepare, new, old)
+
+    def _unless_late(self, function: Callable[..., object], *arguments: Any) -> BaseException | None:
+        error = self._limited(function, *arguments)
         if error is not None:
             with self._lock:
                 self._given_up = True
@@ -282,17 +288,31 @@ class _Part:
         if self._generator is None:
             return None
         generator, self._generator = self._generator, None
-        error = self._limited(_finish, generator)
-        self._told = error is None
+        self._in_commit = True
+        error = self._unless_late(self._commit, generator)
+        self._in_commit = isinstance(error, TimeoutError)
         return error
+
+    def _commit(self, generator: Any) -> None:
+        _finish(generator)
+        with self._lock:
+            self._told = True
+            if not self._given_up:
+                return
+        # It was late, and the old configuration has come back meanwhile: so it has to come back here as well.
+        new, old = self._values
+        self._tell_again(old, new)
 
     def undo(self, old: Any, new: Any) -> BaseException | None:
         """Abort what is prepared; tell a hook that has finished that *old* holds again. Gives the error, or None."""
         if self._generator is not None:
             generator, self._generator = self._generator, None
             return self._limited(_throw, generator)
-        if not self._told:
-            return None
+        with self._lock:
+            if self._given_up and not self._told and self._in_commit:
+                return TimeoutError("it is still at it; when it is through, it will be told to go back")
+            if not self._told or self._given_up:
+                return None
         return self._limited(self._tell_again, old, new)
 
     def _tell_again(self, old: Any, new: Any) -> None:
@@ -332,7 +352,7 @@ def _told(error: BaseException) -> str:
     while trace is not None:
         place = f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f"{type(error).__name__}: {error}{place}" if str(error) else f"{type(error).__name__}{place}"
+    return f"{text_of(error)}{place}"
 
 
 def _secrets_in(value: Any, key: object = "") -> Iterator[str]:

@@ -1,0 +1,135 @@
+"""The very end of a process: whatever is in its way, it ends, and if it is to start again, it does."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.linux
+
+
+def test_a_child_that_is_waited_for_at_exit_does_not_keep_the_process(program) -> None:
+    """multiprocessing joins its children at exit; one that sleeps must not make a stopped service stay."""
+    started = program.run(
+        """
+import multiprocessing, time
+service = Service("s")
+
+@service.run
+def main(ctx):
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(40,)).start()
+    ctx.ready()
+    ctx.stopping.wait()
+"""
+    )
+    started.send(signal.SIGTERM)
+    # (Not ``started.wait``: the child has standard error, and so keeps it open.)
+    assert started.process.wait(15) == 0
+
+
+def test_a_restart_finds_its_program_after_a_change_of_directory(program) -> None:
+    """The program was started by a relative path, and has changed its directory since."""
+    program.write(
+        """
+import os
+service = Service("s")
+
+@service.run
+def main(ctx):
+    os.chdir("/")
+    ctx.ready()
+    ctx.stopping.wait()
+"""
+    )
+    started = program.start(command=[sys.executable, "p.py"]).wait_running()
+    assert program.verb("restart").code == 0
+    assert program.verb("status").code == 0
+    assert started.stop() == 0
+
+
+def test_a_signal_during_a_restart_is_a_stop(program) -> None:
+    """Somebody asked for a restart, and then somebody stops it: the last word holds."""
+    started = program.run(
+        """
+import time
+service = Service("s")
+service.every("1h", name="job")(lambda ctx: None)
+
+@service.on_stop
+def slow(ctx):
+    ctx.log.info("stopping slowly")
+    time.sleep(1)
+"""
+    )
+    asking = program.start(None, "restart", "--timeout", "5s")
+    started.wait_log("stopping slowly")
+    started.send(signal.SIGTERM)
+    assert started.wait() == 0
+    assert asking.wait() != 0
+
+
+def test_a_program_that_cannot_be_started_again_ends_with_its_code(program) -> None:
+    """The interpreter was upgraded in place, say: the policy wants a restart that is not to be had."""
+    started = program.start(
+        """
+import sys, time, stayon
+service = Service("s", restart=stayon.immediate())
+sys.executable = "/gone/python"
+
+@service.run
+def main(ctx):
+    ctx.ready()
+    raise RuntimeError("no luck")
+"""
+    )
+    assert started.wait() == 70
+    assert "cannot start again" in started.err
+
+
+def test_a_hang_with_nothing_to_start_again_ends_all_the_same(program) -> None:
+    """The same, where the main thread cannot be waited for."""
+    started = program.start(
+        """
+import sys, time, stayon
+service = Service("s", restart=stayon.immediate())
+sys.executable = "/gone/python"
+
+@service.run(hang_timeout="300ms")
+def main(ctx):
+    ctx.ready()
+    time.sleep(60)
+"""
+    )
+    assert started.wait() == 86
+    assert "cannot start again" in started.err
+
+
+def test_a_file_changed_during_the_start_is_applied_once_it_runs(program) -> None:
+    """A reload hook may need what the start hook makes, so it is not called before."""
+    program.config.parent.mkdir(parents=True, exist_ok=True)
+    program.config.write_text("v = 1\n")
+    started = program.start(
+        """
+import time
+service = Service("s")
+service.every("1h", name="job")(lambda ctx: None)
+
+@service.on_start
+def slow(ctx):
+    ctx.log.info("start begins")
+    time.sleep(0.8)
+    ctx.log.info("start ends")
+
+@service.on_reload
+def reload(ctx, new, old):
+    ctx.log.info("reload", v=new.v)
+"""
+    )
+    started.wait_log("start begins")
+    program.config.write_text("v = 2\n")
+    started.wait_log("configuration applied")
+    said = [record["message"] for record in started.log() if record["message"] in ("start ends", "reload")]
+    assert said == ["start ends", "reload"]
+    assert started.stop() == 0
