@@ -19,14 +19,14 @@ service = Service("s")
 
 @service.run
 def main(ctx):
-    multiprocessing.get_context("fork").Process(target=time.sleep, args=(40,)).start()
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(9,)).start()
     ctx.ready()
     ctx.stopping.wait()
 """
     )
     started.send(signal.SIGTERM)
     # (Not ``started.wait``: the child has standard error, and so keeps it open.)
-    assert started.process.wait(15) == 0
+    assert started.process.wait(8) == 0
 
 
 def test_a_restart_finds_its_program_after_a_change_of_directory(program) -> None:
