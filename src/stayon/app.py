@@ -265,6 +265,7 @@ class _Run:
 
     def run(self, lock: FileLock, leave: Callable[[Ending], object]) -> Ending:
         """Serve on a thread of its own, and sit on this one, the main thread, for what wants it. Blocks."""
+        self._lock = lock
         self._capture.install()
         crash = leftovers(self._paths.crash)
         if crash:
@@ -326,11 +327,32 @@ class _Run:
                 # A forked child has the listeners too, and after our death they would be in the next start's way.
                 os.register_at_fork(after_in_child=server.leave_to_parent)
         hosted.on_change = _Showing(host, page).changed
-        loop.call_later(view.BEAT_S, self._beat, page)
+        loop.call_later(view.BEAT_S, self._beat, page, control)
 
-    def _beat(self, page: StatusWriter) -> None:
+    def _beat(self, page: StatusWriter, control: ControlServer) -> None:
+        if not self._lock.is_intact():
+            self._mend(control)
         page.write_now()
-        self._loop.call_later(view.BEAT_S, self._beat, page)
+        self._loop.call_later(view.BEAT_S, self._beat, page, control)
+
+    def _mend(self, control: ControlServer) -> None:
+        """Somebody has removed the run directory: nobody would find this service, and a second one could start."""
+        self._log.error("the run directory was removed; it is made again", event_id=27, path=self._paths.places.run)
+        self._machine.make_directory(self._paths.places.run, 0o750)
+        self._lock.release()
+        holder = self._lock.acquire()
+        if holder:
+            error = TemporaryError(
+                f"another instance has taken its place, pid {holder}",
+                where=self._paths.lock,
+                why="the run directory was removed",
+                hint="Let nothing clean up the run directory.",
+                code="lock.lost",
+            )
+            self._host.fail(error, "the lock")
+            return
+        control.close()
+        control.open()
 
     def _close(self, opened: _Opened, lock: FileLock) -> Ending:
         opened.close(self._log)

@@ -16,6 +16,8 @@ class StayonError(Exception):
 
     exit_code = exits.FAILED
     code = "stayon.failed"
+    # A line each for several causes; they are printed below the first line.
+    details: tuple[str, ...] = ()
 
     def __init__(self, what: str, *, where: str = "", why: str = "", hint: str = "", code: str = "") -> None:
         super().__init__(what)
@@ -31,7 +33,7 @@ class StayonError(Exception):
             line = f"{line}: {self.why}"
         if self.hint:
             line = f"{line}. {self.hint}"
-        return f"{line} [{self.code}]"
+        return "\n".join([f"{line} [{self.code}]", *(f"  {detail}" for detail in self.details)])
 
 
 class UsageError(StayonError):

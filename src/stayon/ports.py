@@ -134,6 +134,10 @@ class FileLock(Protocol):
 
     def release(self) -> None: ...
 
+    def is_intact(self) -> bool:
+        """Whether others would still find the lock that we hold: its file may have been taken away under us."""
+        ...
+
     def keep_across_exec(self) -> None:
         """Called right before this process replaces itself: its successor's ``acquire`` finds the lock held, and its
         own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 
@@ -132,4 +133,35 @@ def reload(ctx, new, old):
     started.wait_log("configuration applied")
     said = [record["message"] for record in started.log() if record["message"] in ("start ends", "reload")]
     assert said == ["start ends", "reload"]
+    assert started.stop() == 0
+
+
+def test_a_run_directory_that_was_removed_is_made_again(program, until) -> None:
+    """Something cleans up under a running service: it is found again, and no second one can start beside it."""
+    started = program.run(
+        """
+from stayon.runtime import view
+view.BEAT_S = 0.2
+service = Service("s")
+service.every("1h", name="job")(lambda ctx: None)
+"""
+    )
+    shutil.rmtree(program.place("run"))
+    started.wait_log("the run directory was removed")
+    until(lambda: program.verb("status").code == 0, "the status")
+    assert program.verb("run").code == 75
+    assert program.verb("stop").code == 0
+    assert started.wait() == 0
+
+
+def test_the_verb_reload_tells_every_problem(program) -> None:
+    """As ``run`` does: the key, the line, the nearest name."""
+    program.config.parent.mkdir(parents=True, exist_ok=True)
+    program.config.write_text("[stayon]\nreload = 'manual'\n")
+    started = program.run(program.eight_lines)
+    program.config.write_text("[stayon]\nreload = 'manual'\nstop_timeut = 3\nprobse = 1\n")
+    answer = program.verb("reload")
+    assert answer.code == 78
+    assert ":3: stayon.stop_timeut" in answer.err
+    assert ":4: stayon.probse" in answer.err
     assert started.stop() == 0

@@ -128,7 +128,7 @@ def test_max_attempts_gives_up() -> None:
     """After so many restarts in a row it stays down, and the reason says so."""
     story = crash(backoff("1s", 2, jitter=False, max_attempts=3), 9)
 
-    assert story == [1, 2, 4, "exit code 70 (failed): restarted 3 times in a row, the most allowed"]
+    assert story == [1, 2, 4, "exit code 70 (failed): tried again 3 times in a row, the most allowed"]
 
 
 def test_a_stable_run_gives_back_the_attempts() -> None:

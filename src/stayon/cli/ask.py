@@ -64,9 +64,17 @@ class Peer(Record):
         try:
             return client.ask(verb, {"source": f"stayon {verb}", **args}, timeout_s)
         except UnavailableError as error:
+            found = self.read()
+            if found.verdict in (reading.STARTING, reading.RUNNING):
+                raise TemporaryError(
+                    f"cannot {verb} {self.name} just now",
+                    why="it is being started",
+                    hint="Ask again in a moment.",
+                    code="control.starting",
+                ) from error
             raise UnavailableError(
                 f"cannot {verb} {self.name}",
-                why=self.read().text,
+                why=found.text,
                 hint=f"Start it first, or look at its log: {self.command('logs')}",
                 code="control.not-running",
             ) from error
@@ -104,9 +112,14 @@ def stop(call: Call) -> int:
         os.kill(before.status.pid, SIGTERM)
     else:
         _ask_to_stop(service, min(timeout_s, ANSWER_S))
-    after = _wait(
-        service, lambda found: found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN), "stop", timeout_s
-    )
+
+    def gone(found: Reading) -> bool:
+        if found.verdict == reading.RUNNING and _is_later(found, before.status):
+            # It was on its way to start again when we asked; the new one has to be asked as well.
+            _ask_to_stop(service, min(timeout_s, ANSWER_S))
+        return found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN)
+
+    after = _wait(service, gone, "stop", timeout_s)
     _answer(call, {"state": "STOPPED", "exit_code": _code(after)}, f"{call.name} {after.text}")
     return exits.DONE
 
@@ -115,7 +128,7 @@ def _ask_to_stop(service: Peer, timeout_s: float) -> None:
     """Ask; one that is about to end, by itself or because somebody else has asked, may have closed its door already."""
     try:
         service.ask("stop", timeout_s)
-    except UnavailableError:
+    except (UnavailableError, TemporaryError):
         page = service.read().status
         if page is None or page.state not in (states.STOP_PENDING, states.STOPPED):
             raise

@@ -86,7 +86,9 @@ def _code(path: str) -> Callable[[Call], int]:
 
 
 def say(text: str) -> None:
-    """Print an answer."""
+    """Print an answer; nobody is there to read it where standard output is closed."""
+    if sys.stdout is None:
+        return
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -92,9 +92,8 @@ def _moments(expression: str, start: datetime) -> Iterator[datetime] | None:
         from cronsim import CronSim, CronSimError
     except ImportError as error:
         raise UsageError(
-            "cron schedules need the package cronsim",
-            why=str(error),
-            hint="Install it: pip install stayon[cron].",
+            "cron schedules need the package cronsim, which is not installed",
+            hint="Install it: pip install 'stayon[cron]', or in a clone: pip install '.[cron]'.",
             code="spec.cron-library",
         ) from error
     try:

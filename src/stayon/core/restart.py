@@ -160,7 +160,7 @@ def decide(policy: Policy, history: History, ended: Ended, chance: Callable[[], 
         return GiveUp(f"{how}: its restart policy is {NEVER!r}")
     history = _remembered(policy, history, ended)
     if policy.max_attempts is not None and history.attempts > policy.max_attempts:
-        return GiveUp(f"{how}: restarted {policy.max_attempts} times in a row, the most allowed")
+        return GiveUp(f"{how}: tried again {policy.max_attempts} times in a row, the most allowed")
     if policy.budget is not None and history.failures > policy.budget:
         why = f"{how}: more than {policy.budget} failures, fading by half in {text(policy.half_life_s)}"
         if policy.max_attempts is not None:

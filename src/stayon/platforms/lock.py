@@ -54,6 +54,16 @@ class FlockLock:
             os.close(self._fd)
             self._fd = -1
 
+    def is_intact(self) -> bool:
+        """Whether the file is still there by which others find the lock; what cleans up directories may have taken
+        it.
+        """
+        try:
+            found, held = os.stat(self._path), os.fstat(self._fd)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+
     def keep_across_exec(self) -> None:
         """Call it right before this process is replaced by exec(2): the new program's ``acquire`` finds it still ours.
 

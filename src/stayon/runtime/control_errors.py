@@ -29,6 +29,8 @@ def error_fields(error: BaseException) -> dict[str, Any]:
     """*error* as what, where, why, hint, code and exit_code. One that is not ours becomes its name and its message."""
     if isinstance(error, StayonError):
         fields: dict[str, Any] = {name: getattr(error, name) for name in _TEXTS}
+        if error.details:
+            fields["details"] = list(error.details)
     else:
         fields = {"what": type(error).__name__, "where": "", "why": str(error), "hint": "", "code": StayonError.code}
     return {**fields, "exit_code": exit_code_of(error)}
@@ -40,6 +42,7 @@ def error_from(fields: Mapping[str, Any]) -> StayonError:
     exit_code = fields.get("exit_code")
     kind = _KINDS.get(exit_code, StayonError) if isinstance(exit_code, int) else StayonError
     error = kind(texts.pop("what"), **texts)
+    error.details = tuple(map(str, fields.get("details", ())))
     if isinstance(exit_code, int):
         error.exit_code = exit_code
     return error

@@ -288,7 +288,8 @@ class Jobs:
         job.last_error = text_of(error)
         self.on_run(job, result, duration_s)
         retry_s, why = self._retry(job, error, duration_s)
-        job.context.log.failure("job failed", error, event_id=23, result=result, retry_in_s=retry_s, why=why)
+        more: dict[str, Any] = {"retry_in_s": round(retry_s, 3)} if retry_s is not None else {"why": why} if why else {}
+        job.context.log.failure("job failed", error, event_id=23, result=result, **more)
         if retry_s is not None:
             job.retry_due = self._loop.clock.monotonic() + retry_s
             job.retry_timer = self._loop.call_at(job.retry_due, self._try_again, job)

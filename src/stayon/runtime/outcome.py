@@ -54,7 +54,7 @@ def text_of(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001  # an exception whose __str__ fails is still a failure to be told
+    except BaseException:  # noqa: BLE001  # an exception whose __str__ fails is still a failure to be told
         text = "(its text cannot be had)"
     if type(error).__module__ == "stayon.errors":
         return text

@@ -30,5 +30,9 @@ class FakeFileLock:
             del self._holders[self._path]
             self._is_ours = False
 
+    def is_intact(self) -> bool:
+        """Whether the table still has it."""
+        return self._is_ours and self._path in self._holders
+
     def keep_across_exec(self) -> None:
         """Nothing: imaginary processes don't replace themselves."""

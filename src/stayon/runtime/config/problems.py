@@ -45,12 +45,13 @@ class InvalidConfigError(ConfigError):
             self.hint, self.code = first.hint, first.code
         else:
             super().__init__(f"{len(problems)} problems in the configuration", code="config.invalid")
+            self.details = tuple(map(str, problems))
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
         if len(self.problems) == 1:
             return str(self.problems[0])
-        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+        return super().__str__()
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ def text_of(value: object) -> str:
         if is_secret(value):
             return MASK
         return str.__str__(value if issubclass(type(value), str) else str(value))
-    except Exception as error:  # noqa: BLE001  # a user's __str__ may raise anything; its record must still be written
+    except BaseException as error:  # noqa: BLE001  # a user's __str__ may raise anything; its record must still be written
         return f"<{type(value).__name__}: no text, {type(error).__name__}>"
 
 
