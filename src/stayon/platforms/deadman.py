@@ -114,24 +114,26 @@ class Sentry:
 
 
 class TimerDeadman:
-    """Linux: the second net is of POSIX timers, which need neither the GIL nor Python. Feeding it costs 0.1 ms.
+    """Linux: the second net is of POSIX timers, which need neither the GIL nor Python. Feeding it takes three system
+    calls.
 
-    When its time is over, faulthandler's own thread writes all stacks into the crash file; then a signal to the thread
-    that fed it last (never to one that may be asleep in C: a signal would wake it) makes faulthandler write them on
-    stderr; then a timer calls libc's ``_exit`` with ``exits.HANG``. That function *is* the timer's callback: nothing of
-    ours runs.
+    When its time is over, a signal to the thread that fed it last (never to one that may be asleep in C: a signal would
+    wake it) makes faulthandler write all stacks into the crash file, and another on stderr; then a timer calls libc's
+    ``_exit`` with ``exits.HANG``. That function *is* the timer's callback: nothing of ours runs.
 
     A process that was stopped (SIGSTOP, a frozen container) for longer than the timeout counts as hung when it goes on.
-    A forked child has no timers, so it is not watched. There can be one in a process, as faulthandler has one timer.
+    A forked child has no timers, so it is not watched. There can be one in a process, as it takes two signals.
     """
 
     def __init__(self, crash_path: str) -> None:
         self._crash_file = CrashFile(crash_path)
         self._sentry = Sentry()
         self._libc = _library_with_timers()
-        # The last but one: SIGUSR1 and 2 have meanings, and the first real-time signals belong to libc and to valgrind.
-        self._signal = signal.SIGRTMAX - 1
-        self._end_timer, self._stderr_timer = Pointer(), Pointer()
+        # The last but one and two: SIGUSR1 and 2 have meanings, and the first real-time signals are libc's and
+        # valgrind's.
+        self._signals = (signal.SIGRTMAX - 1, signal.SIGRTMAX - 2)
+        # Each with how long after the time it goes off.
+        self._timers: list[tuple[Pointer, float]] = []
         self._fed_by = 0
 
     def arm(self, timeout_s: float) -> None:
@@ -143,30 +145,29 @@ class TimerDeadman:
         if self._fed_by != get_native_id():
             self.disarm()
             self._make_timers()
-        crash_fd = self._crash_file.fd()
-        self._sentry.expect(timeout_s, crash_fd)
-        faulthandler.dump_traceback_later(timeout_s + TURN_S, exit=False, file=crash_fd)
-        self._set(self._stderr_timer, timeout_s + TURN_S + STDERR_DELAY_S)
-        self._set(self._end_timer, timeout_s + TURN_S + END_DELAY_S)
+        self._sentry.expect(timeout_s, self._crash_file.fd())
+        for timer, after_s in self._timers:
+            self._set(timer, timeout_s + after_s)
 
     def disarm(self) -> None:
         """Give everything back. Calling it twice, or without having armed it, is harmless."""
         self._sentry.dismiss()
+        while self._timers:
+            self._libc.timer_delete(self._timers.pop()[0])
         if self._fed_by:
-            self._libc.timer_delete(self._end_timer)
-            self._libc.timer_delete(self._stderr_timer)
-            faulthandler.cancel_dump_traceback_later()
-            faulthandler.unregister(self._signal)
+            for number in self._signals:
+                faulthandler.unregister(number)
             self._crash_file.close()
             self._fed_by = 0
 
     def _make_timers(self) -> None:
-        faulthandler.register(self._signal, file=STDERR, all_threads=True)
-        end = self._libc.address("_exit")
-        self._end_timer = self._create(pack("PiiPP", exits.HANG, 0, _SIGEV_THREAD, end, 0))
-        thread = get_native_id()
-        self._stderr_timer = self._create(pack("Piii", 0, self._signal, _SIGEV_THREAD_ID, thread))
-        self._fed_by = thread
+        thread = self._fed_by = get_native_id()
+        dumps = zip(self._signals, (self._crash_file.fd(), STDERR), (TURN_S, TURN_S + STDERR_DELAY_S), strict=True)
+        for number, fd, after_s in dumps:
+            faulthandler.register(number, file=fd, all_threads=True)
+            self._timers.append((self._create(pack("Piii", 0, number, _SIGEV_THREAD_ID, thread)), after_s))
+        end = pack("PiiPP", exits.HANG, 0, _SIGEV_THREAD, self._libc.address("_exit"), 0)
+        self._timers.append((self._create(end), TURN_S + END_DELAY_S))
 
     def _create(self, event: bytes) -> Pointer:
         timer = Pointer()
