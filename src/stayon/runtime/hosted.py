@@ -126,6 +126,7 @@ class Hosted:
         self.host.log.notice("suspended", event_id=20, source=request.source)
         self.host.watchdog.suspended(self.host.equipment.machine.suspend)
         self.host.log.notice("continued", event_id=20)
+        self.host.jobs.look_again()
         self.host.tell(Event("continued", request.source))
 
     def _reload(self, request: Request) -> None:

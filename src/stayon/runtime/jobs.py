@@ -159,7 +159,7 @@ class Jobs:
         self._host.size_pool()
 
     def look_again(self) -> None:
-        """The wall clock was set: sleep anew, each job until its next moment."""
+        """Time may have passed unnoticed, or the wall clock was set: sleep anew, each job until its next moment."""
         for job in self:
             if job.timer is not None and job.due is not None:
                 job.timer.cancel()

@@ -181,7 +181,8 @@ class Simulation:
             self._reach(min(self._moment + 1.0, end))
 
     def jump_clock(self, step: str | float) -> None:
-        """Set the wall clock forward, or back (``-3600``, ``"-1h"``). No time passes. The service notices at once."""
+        """Set the wall clock forward, or back (``-3600``, ``"-1h"``). No time passes. The service notices at once, a
+        real one within a minute."""
         if isinstance(step, str):
             step = -seconds(step[1:]) if step.startswith("-") else seconds(step)
         self._clock.jump(step)
