@@ -182,7 +182,8 @@ class Simulation:
 
     def jump_clock(self, step: str | float) -> None:
         """Set the wall clock forward, or back (``-3600``, ``"-1h"``). No time passes. The service notices at once, a
-        real one within a minute."""
+        real one within a minute.
+        """
         if isinstance(step, str):
             step = -seconds(step[1:]) if step.startswith("-") else seconds(step)
         self._clock.jump(step)
