@@ -194,3 +194,43 @@ def test_closing_lets_what_was_given_finish() -> None:
 
     assert done.wait(LIMIT_S)
     assert pool.join(LIMIT_S)
+
+
+def test_a_call_that_takes_long_holds_up_none_of_a_burst() -> None:
+    """Only the first of a burst wakes a worker; the rest are passed on before the first begins."""
+    pool = Pool(50)
+    gate = threading.Event()
+    done = [threading.Event() for _ in range(50)]
+
+    def slow(number: int) -> None:
+        done[number].set()
+        gate.wait(10)
+
+    for number in range(50):
+        pool.submit(slow, number)
+    assert all(event.wait(5) for event in done)
+    gate.set()
+    pool.close()
+    assert pool.join(5)
+
+
+def test_a_raised_limit_is_used_by_what_waits() -> None:
+    """Calls that stand in line for a full pool go on when the next one comes and there is room."""
+    pool = Pool(1)
+    gate = threading.Event()
+    done = [threading.Event() for _ in range(3)]
+
+    def slow(number: int) -> None:
+        done[number].set()
+        gate.wait(10)
+
+    pool.submit(slow, 0)
+    pool.submit(slow, 1)
+    assert done[0].wait(5)
+    pool.limit = 3
+    pool.submit(slow, 2)
+    assert done[1].wait(5)
+    assert done[2].wait(5)
+    gate.set()
+    pool.close()
+    assert pool.join(5)

@@ -30,20 +30,49 @@ class Pool:
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()
         self._closed = False
+        # A worker was given a call and has not begun it yet; it will look at what is in line.
+        self._waking = False
         self._made = 0
 
     def submit(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Have *function* called on a worker. It must not raise; what does goes to ``threading.excepthook``."""
+        """Have *function* called on a worker. It must not raise; what does goes to ``threading.excepthook``.
+
+        Of calls that come together only the first wakes a worker; whoever begins a call first wakes the next one for
+        what is in line. So few threads contend, and a call that takes long holds up none behind it.
+        """
         with self._lock:
-            if self._idle:
-                self._idle.pop().give((function, arguments))
-            elif len(self._workers) < self.limit:
-                self._made += 1
-                worker = _Worker(self, f"worker-{self._made}", (function, arguments))
-                worker.start()
-                self._workers.add(worker)
-            else:
-                self._calls.append((function, arguments))
+            self._calls.append((function, arguments))
+            try:
+                self._wake_next()
+            except RuntimeError:  # no thread can be had now: whoever is done first takes it, if there is anybody
+                if not self._workers:
+                    self._calls.pop()
+                    raise
+
+    def begin(self) -> None:
+        """A worker is about to make a call: let another see to what waits."""
+        with self._lock:
+            self._waking = False
+            try:
+                self._wake_next()
+            except RuntimeError:  # as in ``submit``; and there is somebody: the one who asks
+                return
+
+    def _wake_next(self) -> None:
+        """Give the first call in line to an idle worker, or a new one, unless one is waking or there may be no more."""
+        if self._waking or not self._calls:
+            return
+        if self._idle:
+            self._idle.pop().give(self._calls.popleft())
+        elif len(self._workers) < self.limit:
+            worker = _Worker(self, f"worker-{self._made + 1}", self._calls[0])
+            worker.start()
+            self._calls.popleft()
+            self._made += 1
+            self._workers.add(worker)
+        else:
+            return
+        self._waking = True
 
     def close(self) -> None:
         """Let idle workers leave, and busy ones when they are done. Does not wait."""
@@ -102,6 +131,7 @@ class _Worker(threading.Thread):
             if call is None:
                 break
             function, arguments = call
+            self._pool.begin()
             try:
                 function(*arguments)
             except BaseException:  # noqa: BLE001  # told as a thread's uncaught one; the line behind it must go on
