@@ -9,6 +9,7 @@ from typing import Annotated, Any, Optional
 
 import pytest
 
+from stayon.errors import UsageError
 from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Secret, Sources
 from stayon.runtime.config.shapes import as_tree, needs_restart, restart_patterns, settable_paths
@@ -158,3 +159,14 @@ def test_the_type_tells_which_keys_there_are(kind) -> None:
     """Keys for environment variables, and those that need a restart."""
     assert ("port",) in settable_paths(kind)
     assert restart_patterns(kind) == (("port",),)
+
+
+def test_a_type_that_nobody_can_read_is_told_by_name() -> None:
+    """The program is wrong there, not the file: a UsageError, and not what msgspec makes of it."""
+
+    class Odd:
+        pass
+
+    kind = msgspec.defstruct("Config", [("odd", Odd)])
+    with pytest.raises(UsageError, match=r"type Odd.*\[config.unsupported-type\]"):
+        convert({"odd": "x"}, kind, Origins(lambda _path: "f.toml", Sources({}, "")))

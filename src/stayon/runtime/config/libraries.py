@@ -4,6 +4,7 @@ judge.
 
 from __future__ import annotations
 
+from stayon.errors import UsageError
 from stayon.runtime.config.problems import MISSING_KEY, WRONG_TYPE
 from stayon.runtime.config.secrets import Secret
 from stayon.runtime.config.shapes import (
@@ -98,7 +99,11 @@ def _decoded(kind: type, value: Any) -> Any:
         return Secret(value)
     read = reader_for(kind)
     if read is None:
-        raise NotImplementedError(f"msgspec cannot read {kind.__name__}")
+        raise UsageError(
+            f"a configuration cannot have a field of the type {kind.__name__}",
+            hint="Use a type that msgspec or stayon can read.",
+            code="config.unsupported-type",
+        )
     try:
         return read(value)
     except MismatchError as error:
