@@ -8,10 +8,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
     from stayon.core.events import Report, Request
+    from stayon.core.installation import Change, Installation, Managed
 else:
     Protocol = object
 
@@ -196,4 +197,30 @@ class Launcher(Protocol):
         """Start *command*; *stdin* (at most 64 KiB) is what it reads, ``output`` a pipe's descriptor with what it
         prints.
         """
+        ...
+
+
+class ServiceManager(Protocol):
+    """Who keeps services: the SCM, systemd, launchd."""
+
+    name: str
+
+    def change(self, name: str, wanted: Installation | None, *, dry_run: bool = False) -> list[Change]:
+        """Make the service *name* what is *wanted* (None: uninstall it; stopped first), and give the differences; none
+        if it is so already. All or nothing: what fails midway is rolled back. Raises ``StayonError``.
+        """
+        ...
+
+    def ask(self, name: str, verb: str, timeout_s: float, tell: Callable[[str], object]) -> Managed:
+        """Have it "start", "stop", "restart", "pause", "resume" or "reload", wait until it is done, and give how it
+        is then. *tell* gets progress. Raises ``StayonError``.
+        """
+        ...
+
+    def look(self, name: str) -> Managed | None:
+        """How it is, None if it isn't installed. Needs no administrator."""
+        ...
+
+    def names(self) -> list[str]:
+        """The installed services that are ours, sorted."""
         ...
