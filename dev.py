@@ -64,6 +64,7 @@ class Tool(NamedTuple):
 # Installing Debian's prometheus would start a Prometheus server, so its package is only unpacked, into .tools.
 PROMTOOL = Tool("promtool", "prometheus", "checks our metrics as Prometheus reads them", unpacked=True)
 GO = Tool("go", "golang-go", "builds the Go peer of the figures", unpacked=False)
+WINE = Tool("wine", "wine", "runs our Windows services", unpacked=False)
 
 
 def say(text: str) -> None:
@@ -229,13 +230,25 @@ def bring(tool: Tool) -> None:
         say(f"fetching Debian's {tool.package} for {tool.command}")
         try:
             fetch(tool)
+            return
         except DevError as error:
             why = f"{why}, and could not be fetched: {str(error).splitlines()[-1]}"
-        else:
-            return
+    do_without(why, cure)
+
+
+def do_without(why: str, cure: str) -> None:
+    """Go on without something, and say so; raises ``DevError`` where that is required."""
     if everything_required():
         raise DevError(f"{why}, and CI or STAYON_REQUIRE is set. {cure}")
     say(f"{why}; what needs it is skipped, by name. {cure}")
+
+
+def bring_all(venv: Venv) -> None:
+    """See that every test has what it needs: Debian's tools, unless this is Windows, and what tests/windows keeps."""
+    for tool in () if ON_WINDOWS else (PROMTOOL, WINE):
+        bring(tool)
+    if live([venv.python, ROOT / "tests" / "windows" / "fetch.py"]) != 0:
+        do_without("what tests of Windows services need could not be fetched", "It comes from pypi.org and Wine.")
 
 
 def is_root() -> bool:
@@ -315,9 +328,7 @@ def lint_steps(venv: Venv, steps: Steps) -> None:
 
 def pytest_step(venv: Venv, steps: Steps, arguments: list[str], *, measured: bool = False) -> None:
     """The tests, live; *measured* ones note for ``coverage_step`` what of core they walked."""
-    seed = (
-        f"--hypothesis-seed={random.SystemRandom().randrange(2**32)}"  # one that is given again comes later, and wins
-    )
+    seed = f"--hypothesis-seed={random.SystemRandom().randrange(2**32)}"  # one that is given comes later, and wins
     say(f"pytest {seed}")
     started = time.monotonic()
     result = venv.folder / "junit.xml"
@@ -336,8 +347,8 @@ def pytest_step(venv: Venv, steps: Steps, arguments: list[str], *, measured: boo
 
 def coverage_step(venv: Venv, steps: Steps) -> None:
     """Every branch of core has been walked, or this step fails and says which not."""
-    data = venv.folder / ".coverage"
-    steps.check("coverage of core", [venv.python, "-m", "coverage", "report", f"--data-file={data}"])
+    report = ["coverage", "report", f"--data-file={venv.folder / '.coverage'}"]
+    steps.check("coverage of core", [venv.python, "-m", *report])
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -357,7 +368,7 @@ def test(options: argparse.Namespace) -> int:
     if options.quick:
         pytest_step(venv, steps, [*(options.rest or ["tests/unit", "tests/test_architecture.py"]), "-m", "not slow"])
         return steps.summary()
-    bring(PROMTOOL)
+    bring_all(venv)
     whole = not options.rest  # a part of the tests can't cover all of core
     pytest_step(venv, steps, options.rest, measured=whole)
     if whole:

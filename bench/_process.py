@@ -150,11 +150,20 @@ def memory_in(smaps: str) -> dict[str, float]:
     """What the text of ``smaps_rollup`` says. *Private* is what it has written to: pages of a program or library that
     nobody else happens to have loaded would be private as well, and Pss counts them in full.
     """
-    found = {}
-    for line in smaps.strip().splitlines()[1:]:
-        name, _, rest = line.partition(":")
-        found[name] = int(rest.split()[0]) / 1024
+    found = _megabytes(smaps)
     return {"rss_mb": found["Rss"], "pss_mb": found["Pss"], "private_mb": found["Private_Dirty"]}
+
+
+def anonymous_mb(pid: int) -> float:
+    """Memory that is no part of a file: under Wine, whose libraries are loaded by writing to them, the better measure
+    of what a process has taken.
+    """
+    return _megabytes(Path(f"/proc/{pid}/smaps_rollup").read_text())["Anonymous"]
+
+
+def _megabytes(smaps: str) -> dict[str, float]:
+    lines = (line.partition(":") for line in smaps.strip().splitlines()[1:])
+    return {name: int(rest.split()[0]) / 1024 for name, _, rest in lines}
 
 
 def threads(pid: int) -> int:

@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stayon import exits
+from stayon import backoff, exits, immediate, never
 from stayon.cli import words
-from stayon.core import levels, states
+from stayon.core import installation, levels, states
 from stayon.platforms.places import Account, places_of
+from stayon.platforms.windows import controls, definition
 from stayon.runtime import service
 from stayon.runtime.config import host_settings
 from stayon.runtime.context import Context
@@ -149,6 +150,49 @@ def check_options() -> str:
     return _options(service.CHECK_DEFAULTS)
 
 
+def recovery_table() -> str:
+    """What restart policies are to the SCM."""
+    policies = {
+        "none said": None,
+        "`never()`": never(),
+        "`immediate()`": immediate(),
+        "`immediate(max_attempts=3)`": immediate(max_attempts=3),
+        '`backoff("10s")`': backoff("10s"),
+        '`backoff("1s", factor=4, max_attempts=4)`': backoff("1s", factor=4, max_attempts=4),
+    }
+    rows = ((said, definition.failure_words(definition.failure_actions(policy))) for said, policy in policies.items())
+    return table(("Policy", "Windows will"), ((said, text or "do nothing") for said, text in rows))
+
+
+# The controls by the bit that says that they are accepted.
+_CONTROLS = {
+    controls.ACCEPT_STOP: "STOP",
+    controls.ACCEPT_PAUSE_CONTINUE: "PAUSE, CONTINUE",
+    controls.ACCEPT_PARAMCHANGE: "PARAMCHANGE",
+    controls.ACCEPT_NETBINDCHANGE: "NETBIND*",
+    controls.ACCEPT_POWEREVENT: "POWEREVENT",
+    controls.ACCEPT_SESSIONCHANGE: "SESSIONCHANGE",
+    controls.ACCEPT_PRESHUTDOWN: "PRESHUTDOWN",
+    controls.ACCEPT_TIMECHANGE: "TIMECHANGE",
+    controls.ACCEPT_TRIGGEREVENT: "TRIGGEREVENT",
+}
+
+
+def accepted_table() -> str:
+    """Which controls a service accepts in which state, by what it declares."""
+
+    def named(bits: int) -> str:
+        return ", ".join(name for bit, name in _CONTROLS.items() if bits & bit)
+
+    plain, rests, hears = controls.Powers(), controls.Powers(pause=True), controls.Powers(events=True)
+    rows = []
+    for state in states.STATES:
+        bits = controls.accepted(state, plain)
+        more = (controls.accepted(state, powers) & ~bits for powers in (rests, hears))
+        rows.append([state, named(bits), *(named(each) for each in more)])
+    return table(("State", "Every service", "With a job or `on_pause`", "With `on_event`"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "states": states_table,
     "exit-codes": exit_codes,
@@ -160,6 +204,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "service-options": lambda: _options(service.SERVICE_DEFAULTS),
     "job-options": lambda: _options(service.JOB_DEFAULTS),
     "check-options": check_options,
+    "installation-options": lambda: _options(installation.DEFAULTS),
+    "recovery": recovery_table,
+    "accepted-controls": accepted_table,
     "service": lambda: _methods(service.Service, "service"),
     "context": lambda: _methods(Context, "ctx"),
     "logger": lambda: _methods(Logger, "ctx.log"),

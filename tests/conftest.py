@@ -14,9 +14,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from tests.windows.lab import Lab
 
 SYSTEMS = {"linux": "linux", "windows": "win32", "macos": "darwin"}
 
@@ -77,6 +81,34 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if shutil.which(program) is None:
             refuse = pytest.fail if required() else pytest.skip
             refuse(f"{item.name} needs {program}, which is missing ({cure})")
+
+
+@pytest.fixture(scope="session")
+def refuse() -> Callable[[str], object]:
+    """Call it with a reason: what can't be had is a skip, or a failure where that is required."""
+    return pytest.fail if required() else pytest.skip
+
+
+@pytest.fixture(scope="session")
+def lab(refuse: Callable[[str], object]) -> Iterator[Lab]:
+    """A computer with a Service Control Manager, made when it is first asked for, and one for all."""
+    from tests.windows import lab as laboratory
+
+    try:
+        with laboratory.opened() as made:
+            yield made
+    except laboratory.NoLabError as error:
+        refuse(f"the lab of Windows services can't be had: {error}")
+
+
+@pytest.fixture
+def beyond_wine(request: pytest.FixtureRequest) -> None:
+    """For what Windows does and Wine doesn't: skipped there, by name."""
+    if sys.platform == "win32":
+        from stayon.platforms.windows import win32
+
+        if hasattr(win32.Library("ntdll.dll", wine_get_version=">P"), "wine_get_version"):
+            pytest.skip(f"{request.node.name} asks more than Wine does")
 
 
 @pytest.fixture

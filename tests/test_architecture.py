@@ -26,15 +26,16 @@ LEAN_FILES = ("__init__", "app", "errors", "exits", "ports")
 # What those may import at module level: built in, or light. C halves (_socket, _json, _queue ...) are free to use.
 LIGHT = {
     "__future__", "atexit", "ctypes", "errno", "faulthandler", "fcntl", "gc", "heapq", "itertools", "marshal", "math",
-    "msvcrt", "nt", "os", "posix", "pwd", "resource", "select", "stat", "struct", "sys", "termios", "threading", "time",
-    "winreg",
+    "msvcrt", "nt", "ntpath", "os", "posix", "pwd", "resource", "select", "stat", "struct", "sys", "termios",
+    "threading", "time", "winreg",
 }  # fmt: skip
 
 # Where Python may be asked which system this is.
 MAY_ASK_FOR_THE_SYSTEM = ("platforms", "build")
 
 FORBIDDEN_NAMES = {"base", "common", "helper", "helpers", "manager", "misc", "shared", "util", "utils"}
-FORBIDDEN_ENDINGS = re.compile(r"(Helper|Manager|Util)s?$")
+# (A service manager is called so by all who have one: systemd, Windows, launchd.)
+FORBIDDEN_ENDINGS = re.compile(r"(Helper|(?<!^Service)Manager|Util)s?$")
 
 CODE = re.compile(r"^\|\s*`([a-z0-9.-]+)`\s*\|", re.MULTILINE)
 

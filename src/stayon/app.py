@@ -8,6 +8,7 @@ import threading
 import time
 
 from stayon import platforms
+from stayon.core.levels import CRITICAL
 from stayon.core.record import Record
 from stayon.errors import ConfigError, NotPermittedError, StayonError, TemporaryError
 from stayon.runtime import view
@@ -20,12 +21,10 @@ from stayon.runtime.host import Equipment, Host
 from stayon.runtime.hosted import Hosted
 from stayon.runtime.log_setup import LogSetup
 from stayon.runtime.logs.capture import Capture, enable_crash_file, leftovers
-from stayon.runtime.logs.file_sink import FileSink
 from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
 from stayon.runtime.pool import Pool
-from stayon.runtime.probes import ProbeServer
 from stayon.runtime.rooms import AsyncRoom, Seat
 from stayon.runtime.status import StatusPage, StatusWriter
 
@@ -35,9 +34,10 @@ if TYPE_CHECKING:
 
     from stayon.core.spec import ServiceSpec
     from stayon.machine import Machine, Places
-    from stayon.ports import FileLock
+    from stayon.ports import FileLock, Starter
     from stayon.runtime.config.store import Loaded
     from stayon.runtime.logs.logger import Logger
+    from stayon.runtime.probes import ProbeServer
     from stayon.runtime.service import Service
 
 CONFIG_ENDINGS = (".toml", ".yaml", ".yml", ".json")
@@ -58,6 +58,7 @@ class Options(Record):
     instance: str = ""
     level: str = ""
     arguments: tuple[str, ...] = ()
+    start_reason: str = ""
     restarts: int = 0
 
 
@@ -155,12 +156,15 @@ def store_of(service: Service, spec: ServiceSpec, paths: Paths, options: Options
             state_directory=paths.places.state,
         ),
         os.environ,
-        machine.launcher,
+        machine.launcher if machine.parses_apart else None,
     )
 
 
-def run(service: Service, options: Options, leave: Callable[[Ending], object]) -> Ending:
-    """Run *service* in this process until it ends. Blocks; on the main thread.
+def run(
+    service: Service, options: Options, leave: Callable[[Ending], object], starter: Starter | None = None
+) -> Ending:
+    """Run *service* in this process until it ends. Blocks; on the main thread. *starter* asks and is told (None: a
+    console).
 
     *leave* is for an end that cannot wait for the main thread: it gets the ending on another thread and must not
     return. The lock is held on return, so that a process that starts itself again is never without it. Raises
@@ -168,28 +172,43 @@ def run(service: Service, options: Options, leave: Callable[[Ending], object]) -
     """
     spec = service.spec()
     machine = platforms.current()
+    if starter is not None:
+        machine = machine.replace(starter=starter)
     machine.prepare()
     sys.setswitchinterval(SWITCH_S)
     paths = paths_of(machine, spec.name, options.instance)
-    for directory in (paths.places.state, paths.places.run, paths.places.logs):
-        machine.make_directory(directory, 0o750)
-    lock = _locked(machine, spec.name, paths)
+    lock = None
     try:
+        for directory in (paths.places.state, paths.places.run, paths.places.logs):
+            machine.make_directory(directory, 0o750)
+        lock = _locked(machine, spec.name, paths)
         return _Run(service, spec, options, machine, paths).run(lock, leave)
-    except StayonError as error:
-        _log_failed_start(spec.name, options.instance, paths, error)
-        lock.release()
-        raise
-    except BaseException:
-        lock.release()
+    except BaseException as error:
+        if isinstance(error, StayonError):
+            # Standard error gets it as the command's last word, but often nobody reads that.
+            logs = Pipeline(spec.name, options.instance)
+            LogSetup(logs, paths.places.logs, machine).for_failed_start(is_ours=lock is not None)
+            _log_last_word(logs, error)
+        if lock is not None:
+            lock.release()
         raise
 
 
-def _log_failed_start(name: str, instance: str, paths: Paths, error: StayonError) -> None:
-    """Write *error* to the log file: standard error gets it as the command's last word, but often nobody reads that."""
+def log_failed_start(machine: Machine, name: str, instance: str, error: BaseException) -> None:
+    """Log *error*, with its traceback, where the service *name* would have logged, had a manager got it so far."""
+    paths = paths_of(machine, name, instance)
+    machine.make_directory(paths.places.logs, 0o750)
     logs = Pipeline(name, instance)
-    logs.use([FileSink(paths.places.logs, paths.log_name)])
-    logs.logger().critical(str(error), event_id=12)
+    setup = LogSetup(logs, paths.places.logs, machine)
+    setup.for_failed_start(is_ours=not is_locked(machine, paths), system="notice")
+    _log_last_word(logs, error)
+
+
+def _log_last_word(logs: Pipeline, error: BaseException) -> None:
+    if isinstance(error, StayonError) and error.__cause__ is None:
+        logs.logger().critical(str(error), event_id=12)
+    else:
+        logs.logger().failure("it could not be started", error, level=CRITICAL, event_id=12)
     logs.close()
 
 
@@ -213,12 +232,17 @@ class _Run:
         self._machine, self._paths = machine, paths
         self._logs = Pipeline(spec.name, options.instance)
         self._log = self._logs.logger()
-        self._log_setup = LogSetup(self._logs, paths.places.logs, paths.log_name, level=options.level)
+        self._log_setup = LogSetup(self._logs, paths.places.logs, machine, level=options.level)
         self._log_setup.before_settings()
         self._capture = Capture(self._logs)
         self._store = store_of(service, spec, paths, options, machine)
         self._config = LiveConfig(self._load())
         self._seat = Seat()
+        # No code of the user's wants the main thread: then the host may have it, as no terminal's signals come there,
+        # and there is one thread less.
+        self._hosts_on_main = machine.starter.name == "scm" and not any(
+            one.kind == "run" or is_async(one.function) for one in service.declarations
+        )
         self._endings: list[Ending] = []
         equipment = self._equipment(service, options)
         self._loop = equipment.loop
@@ -241,7 +265,8 @@ class _Run:
         return ()
 
     def _equipment(self, service: Service, options: Options) -> Equipment:
-        async_on_main = not any(one.kind == "run" and not is_async(one.function) for one in service.declarations)
+        sync_run = any(one.kind == "run" and not is_async(one.function) for one in service.declarations)
+        async_on_main = not sync_run and not self._hosts_on_main
         machine = self._machine
         return Equipment(
             machine=machine,
@@ -257,6 +282,7 @@ class _Run:
             crash_path=self._paths.crash,
             instance=options.instance,
             arguments=options.arguments,
+            start_reason=options.start_reason,
             restarts=options.restarts,
         )
 
@@ -264,7 +290,9 @@ class _Run:
         self._hosted.fault(error)
 
     def run(self, lock: FileLock, leave: Callable[[Ending], object]) -> Ending:
-        """Serve on a thread of its own, and sit on this one, the main thread, for what wants it. Blocks."""
+        """Serve on a thread of its own, and sit on this one, the main thread, for what wants it; or serve here if it
+        is free. Blocks.
+        """
         self._lock = lock
         self._capture.install()
         crash = leftovers(self._paths.crash)
@@ -272,11 +300,14 @@ class _Run:
             self._log.error("the run before this one crashed or hung; its stacks:", event_id=15, stacks=crash)
         enable_crash_file(self._paths.crash)
         self._hosted.listen(self._machine.starter.attach())
-        thread = threading.Thread(target=self._serve, args=(lock, leave), name="host", daemon=True)
-        thread.start()
         try:
-            self._seat.sit()
-            thread.join()
+            if self._hosts_on_main:
+                self._serve(lock, leave)
+            else:
+                thread = threading.Thread(target=self._serve, args=(lock, leave), name="host", daemon=True)
+                thread.start()
+                self._seat.sit()
+                thread.join()
         finally:
             self._machine.starter.detach()
             self._capture.remove()
@@ -288,7 +319,8 @@ class _Run:
         opened = _Opened()
         try:
             self._open(opened)
-            self._hosted.reloader.open()
+            # Watching files can wait until somebody is told that it runs.
+            self._loop.post(self._watch_files)
             self._hosted.start()
             self._loop.run()
         except StayonError as error:
@@ -307,10 +339,14 @@ class _Run:
         self._seat.leave()
         threading.Thread(target=_guard, args=(ending, leave), name="guard", daemon=True).start()
 
+    def _watch_files(self) -> None:
+        if not self._host.stopping:
+            self._hosted.reloader.open()
+
     def _open(self, opened: _Opened) -> None:
         """Everything through which the outside looks in: the status page, the probes, the control socket."""
         host, hosted, loop = self._host, self._hosted, self._loop
-        probes = ProbeServer(loop, host.spec.probes, view.answers(host)) if host.spec.probes else None
+        probes = self._probes()
         pid = os.getpid()
         process = self._machine.process_identity(pid)
         page = StatusWriter(
@@ -328,6 +364,14 @@ class _Run:
                 os.register_at_fork(after_in_child=server.leave_to_parent)
         hosted.on_change = _Showing(host, page).changed
         loop.call_later(view.BEAT_S, self._beat, page, control)
+
+    def _probes(self) -> ProbeServer | None:
+        if not self._host.spec.probes:
+            return None
+        # With it come sockets, which a service without probes does not pay for.
+        from stayon.runtime.probes import ProbeServer
+
+        return ProbeServer(self._loop, self._host.spec.probes, view.answers(self._host))
 
     def _beat(self, page: StatusWriter, control: ControlServer) -> None:
         if not self._lock.is_intact():

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Protocol
 
-    from stayon.core.events import Report, Request
+    from stayon.core.entry import Entry
+    from stayon.core.events import Event, Report, Request
     from stayon.core.installation import Change, Installation, Managed
 else:
     Protocol = object
@@ -78,8 +79,8 @@ class Starter(Protocol):
         """
         ...
 
-    def requests(self) -> list[Request]:
-        """What was asked for since the last call, in order. Never blocks."""
+    def requests(self) -> Sequence[Request | Event]:
+        """What was asked for, and what happened, since the last call, in order. Never blocks."""
         ...
 
     def report(self, report: Report) -> None:
@@ -146,6 +147,22 @@ class FileLock(Protocol):
         ...
 
 
+class SystemLog(Protocol):
+    """The computer's own log, which its operators read: Windows' Event Log."""
+
+    def write(self, entry: Entry, text: str) -> None:
+        """Hand over *entry*, whose text is *text*; from any thread. One of level ERROR or worse is there on return.
+
+        Blocks for a second at most, and once, where the log doesn't answer. Raises ``OSError`` if something handed over
+        before was not taken (once for each), or if so much waits that this one can't be.
+        """
+        ...
+
+    def close(self) -> None:
+        """Wait for what was handed over, two seconds at most, and give it back. Calling it twice is harmless."""
+        ...
+
+
 class ControlSocket(Protocol):
     """A connected or listening stream of bytes to a process on this computer."""
 
@@ -182,11 +199,19 @@ class Child(Protocol):
     output: int
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Its exit code (negative: the signal that killed it), or None if *timeout_s* was over first. Blocks."""
+        """Its exit code (negative: what killed it, a signal's number; -9 after ``kill``), or None if *timeout_s* was
+        over first. Blocks.
+        """
         ...
 
     def kill(self) -> None:
         """End it and every process it started."""
+        ...
+
+    def stop(self, grace_s: float) -> int | None:
+        """Ask it to end (SIGTERM; Ctrl-Break and WM_CLOSE), wait for at most *grace_s*, and ``kill`` what is left.
+        Gives its exit code; None if even that did not end it. Blocks.
+        """
         ...
 
 
@@ -211,9 +236,16 @@ class ServiceManager(Protocol):
         """
         ...
 
-    def ask(self, name: str, verb: str, timeout_s: float, tell: Callable[[str], object]) -> Managed:
-        """Have it "start", "stop", "restart", "pause", "resume" or "reload", wait until it is done, and give how it
-        is then. *tell* gets progress. Raises ``StayonError``.
+    def ask(
+        self,
+        name: str,
+        verb: str,
+        timeout_s: float,
+        tell: Callable[[str], object],
+        arguments: Sequence[str] = (),
+    ) -> Managed:
+        """Have it "start" (with *arguments*), "stop", "restart", "pause", "resume" or "reload", wait until it is done,
+        and give how it is then. *tell* gets progress. Raises ``StayonError``.
         """
         ...
 

@@ -1,22 +1,20 @@
-"""The ControlDoor port: the verbs' way into a running service, for its own account and for root."""
+"""The ControlDoor port: the verbs' way into a running service. What only one system has is in a file of its own."""
 
 from __future__ import annotations
 
 import os
-import resource
-import signal
-import socket
+import sys
 import threading
-import time
 
 import pytest
 
 from stayon.errors import TemporaryError, UnavailableError
-from stayon.platforms import door as door_module
-from stayon.platforms.door import UnixDoor
 from stayon.testing.control_door import FakeControlDoor
 
-NOBODY = 65534
+if sys.platform == "win32":
+    from stayon.platforms.windows.pipe import PipeDoor as RealDoor
+else:
+    from stayon.platforms.door import UnixDoor as RealDoor
 
 
 @pytest.fixture
@@ -24,14 +22,14 @@ def path(short_tmp) -> str:
     return str(short_tmp / "control")
 
 
-@pytest.fixture(params=["unix", "fake"])
+@pytest.fixture(params=["real", "fake"])
 def control(request):
-    return UnixDoor() if request.param == "unix" else FakeControlDoor()
+    return RealDoor() if request.param == "real" else FakeControlDoor()
 
 
 @pytest.fixture
-def unix():
-    return UnixDoor()
+def real():
+    return RealDoor()
 
 
 def test_a_visitor_comes_in_and_talks(control, path, is_ready) -> None:
@@ -120,104 +118,68 @@ def test_a_door_can_be_opened_again(control, path) -> None:
     door.close()
 
 
-# -- the real one ----------------------------------------------------------------------------------------------------
-
-
-def test_a_killed_service_leaves_no_obstacle(unix, path, run_python) -> None:
-    """kill -9 leaves a socket at which nobody listens: it is replaced."""
-    program = """
-import sys
-from stayon.platforms.door import UnixDoor
-door = UnixDoor().open(sys.argv[1])
-print(flush=True)
-sys.stdin.read()
-"""
-    child = run_python(program, path, stdin=-1)
-    child.stdout.readline()
-    with pytest.raises(TemporaryError):
-        unix.open(path)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait(5)
-    assert os.path.exists(path)
-    unix.open(path).close()
-
-
-def test_only_its_owner_can_reach_it(unix, path) -> None:
-    """Mode 0600, whatever the umask."""
-    before = os.umask(0)
-    door = unix.open(path)
-    os.umask(before)
-    assert os.stat(path).st_mode & 0o777 == 0o600
+def test_a_visitor_who_left_at_once_is_no_trouble(control, path, is_ready) -> None:
+    """Connected and gone before he was let in: what he left is the end of the stream, as often as one looks."""
+    door = control.open(path)
+    control.connect(path, 5).close()
+    host = control.accept(door)
+    assert is_ready(host.fileno())
+    assert host.recv(1) == b""
+    assert host.recv(1) == b""
+    host.close()
     door.close()
 
 
-def test_something_else_at_its_place_is_left_alone(unix, path) -> None:
-    """A file that is no socket may be anybody's: it is never removed."""
-    with open(path, "w") as file:
-        file.write("precious")
-    with pytest.raises(UnavailableError) as caught:
-        unix.open(path)
-    assert caught.value.code == "control.not-a-socket"
-    with open(path) as file:
-        assert file.read() == "precious"
+def test_a_blocked_thread_can_connect_while_the_host_accepts(control, path, is_ready) -> None:
+    """connect from one thread, accept on another, as verbs and host do."""
+    door = control.open(path)
+    said: list[bytes] = []
 
+    def visit() -> None:
+        visitor = control.connect(path, 5)
+        said.append(visitor.recv(2))
+        visitor.close()
 
-VISIT = """
-import os, sys
-from stayon.platforms.door import UnixDoor
-from stayon.errors import StayonError
-os.setuid(int(sys.argv[2]))
-try:
-    visitor = UnixDoor().connect(sys.argv[1], 5)
-    print("connected", flush=True)
-    print(visitor.recv(10))
-except StayonError as error:
-    print(error.code, error.exit_code, flush=True)
-"""
-
-
-@pytest.mark.needs_root
-def test_another_account_is_kept_out_by_the_mode(unix, path, short_tmp, run_python) -> None:
-    """It gets no connection, and is told whose account to use."""
-    short_tmp.chmod(0o755)
-    door = unix.open(path)
-    assert run_python(VISIT, path, str(NOBODY)).communicate()[0] == "control.not-permitted 77\n"
-    door.close()
-
-
-@pytest.mark.needs_root
-def test_another_account_is_turned_away_if_the_mode_fails(unix, path, short_tmp, run_python, is_ready) -> None:
-    """Somebody loosened the mode: the kernel still tells who is there, and he gets nothing but the end."""
-    short_tmp.chmod(0o755)
-    door = unix.open(path)
-    os.chmod(path, 0o666)  # noqa: S103  # that is the case
-    child = run_python(VISIT, path, str(NOBODY))
-    assert child.stdout.readline() == "connected\n"
+    thread = threading.Thread(target=visit)
+    thread.start()
     assert is_ready(door.fileno())
-    assert unix.accept(door) is None
-    assert child.stdout.readline() == "b''\n"
+    host = control.accept(door)
+    host.send(b"ok")
+    thread.join(5)
+    assert said == [b"ok"]
+    host.close()
     door.close()
 
 
-@pytest.mark.needs_root
-def test_root_may_visit_every_account_s_service(path, short_tmp, run_python) -> None:
-    """The administrator manages a service that runs as somebody else."""
-    short_tmp.chmod(0o777)
-    program = """
-import os, select, sys
-from stayon.platforms.door import UnixDoor
-os.setuid(int(sys.argv[2]))
-control = UnixDoor()
-door = control.open(sys.argv[1])
-print("open", flush=True)
-select.select([door], [], [], 10)
-control.accept(door).send(b"hello")
-"""
-    child = run_python(program, path, str(NOBODY))
-    assert child.stdout.readline() == "open\n"
-    visitor = UnixDoor().connect(path, 5)
-    assert visitor.recv(10) == b"hello"
+def test_last_words_are_heard(control, path) -> None:
+    """What was sent can be read after the host has closed its end, and gone."""
+    door = control.open(path)
+    visitor = control.connect(path, 5)
+    host = control.accept(door)
+    host.send(b"last words")
+    host.close()
+    door.close()
+    assert visitor.recv(100) == b"last words"
+    assert visitor.recv(100) == b""
     visitor.close()
+
+
+def test_long_questions_come_whole(control, path, is_ready) -> None:
+    """More than fits into one reading, in pieces of any size, in their order."""
+    door = control.open(path)
+    visitor = control.connect(path, 5)
+    host = control.accept(door)
+    words, heard = os.urandom(20_000), b""
+    unsent = words
+    while unsent:
+        unsent = unsent[visitor.send(unsent) :]
+    visitor.close()
+    while is_ready(host.fileno()) and (piece := host.recv(777)):
+        assert len(piece) <= 777
+        heard += piece
+    assert heard == words
+    host.close()
+    door.close()
 
 
 def test_the_fake_turns_foreign_accounts_away() -> None:
@@ -236,143 +198,113 @@ def test_the_fake_turns_foreign_accounts_away() -> None:
         closable.close()
 
 
-@pytest.mark.linux
-def test_a_long_path_is_no_obstacle_on_linux(unix, short_tmp, open_files) -> None:
-    """Longer than a socket's address can be: it goes by way of the directory, for opening, connecting and replacing."""
-    folder = short_tmp / ("d" * 100) / ("e" * 100)
-    folder.mkdir(parents=True)
-    path, before = str(folder / "control"), open_files()
-    for _ in range(2):
-        door = unix.open(path)
-        unix.connect(path, 5).close()
-        door.close()
-    unix.remove(path)
-    assert not os.path.exists(path)
-    assert open_files() == before + 1  # the spare one
+# -- the real one ----------------------------------------------------------------------------------------------------
 
 
-def test_a_path_that_is_too_long_is_told(unix, short_tmp) -> None:
-    """Where there is no way around it, the error says what to do."""
+def test_what_the_host_sends_does_not_block(real, path) -> None:
+    """To a visitor who reads nothing it sends what there is room for; he misses nothing when he reads at last."""
+    door = real.open(path)
+    visitor = real.connect(path, 5)
+    host = real.accept(door)
+    words = os.urandom(1 << 20)
+    unsent, heard = rest_of(words, host), b""
+    assert unsent
+    while len(heard) < len(words):
+        heard += visitor.recv(65536)
+        unsent = rest_of(unsent, host)
+    assert heard == words
+    for closable in (host, visitor, door):
+        closable.close()
+
+
+def rest_of(words: bytes, host) -> bytes:
+    """What is left of *words* when *host* can't send more for now."""
+    while words:
+        try:
+            words = words[host.send(words) :]
+        except BlockingIOError:
+            break
+    return words
+
+
+def test_a_host_who_speaks_to_nobody_is_told(real, path) -> None:
+    """The visitor has gone: that is an OSError, not a wait."""
+    door = real.open(path)
+    visitor = real.connect(path, 5)
+    host = real.accept(door)
+    visitor.close()
+    with pytest.raises(ConnectionError):
+        host.send(b"hello")
+    host.close()
+    door.close()
+
+
+def test_a_killed_service_leaves_no_obstacle(real, path, run_python) -> None:
+    """Killed, it leaves a name at which nobody listens: that is told, and it is replaced."""
+    program = f"""
+import sys
+from {RealDoor.__module__} import {RealDoor.__name__} as RealDoor
+door = RealDoor().open(sys.argv[1])
+print(flush=True)
+sys.stdin.read()
+"""
+    child = run_python(program, path, stdin=-1)
+    child.stdout.readline()
+    with pytest.raises(TemporaryError):
+        real.open(path)
+    real.connect(path, 5).close()
+    child.kill()
+    child.wait(5)
+    assert os.path.exists(path)
     with pytest.raises(UnavailableError) as caught:
-        unix.open(str(short_tmp / ("c" * 120)))
-    assert caught.value.code == "control.path-too-long"
+        real.connect(path, 5)
+    assert caught.value.code == "control.nobody"
+    real.open(path).close()
+
+
+def test_something_else_at_its_place_is_left_alone(real, path) -> None:
+    """A file that is no socket may be anybody's: it is never removed."""
+    with open(path, "w") as file:
+        file.write("precious")
+    with pytest.raises(UnavailableError) as caught:
+        real.open(path)
+    assert caught.value.code == "control.not-a-socket"
+    with open(path) as file:
+        assert file.read() == "precious"
 
 
 @pytest.mark.parametrize("where", ["missing/control", "file/control"])
-def test_a_missing_directory_is_told(unix, short_tmp, where: str) -> None:
+def test_a_missing_directory_is_told(real, short_tmp, where: str) -> None:
     """One line with the path and the cause."""
     (short_tmp / "file").write_text("")
     with pytest.raises(UnavailableError) as caught:
-        unix.open(str(short_tmp / where))
+        real.open(str(short_tmp / where))
     assert (caught.value.code, caught.value.where) == ("control.unavailable", str(short_tmp / where))
 
 
-@pytest.mark.needs_root
-def test_a_directory_without_rights_is_told(short_tmp, run_python) -> None:
-    """Exit code 77."""
-    short_tmp.chmod(0o755)
-    program = """
-import os, sys
-from stayon.platforms.door import UnixDoor
-from stayon.errors import StayonError
-os.setuid(int(sys.argv[2]))
-try:
-    UnixDoor().open(sys.argv[1])
-except StayonError as error:
-    print(error.code, error.exit_code)
-"""
-    child = run_python(program, str(short_tmp / "control"), str(NOBODY))
-    assert child.communicate()[0] == "control.not-permitted 77\n"
-
-
-def test_a_full_queue_is_waited_for_only_so_long(unix, path) -> None:
-    """A hung service lets nobody in: the verb says so after its timeout, and waits in the kernel, asking only once."""
-    door = unix.open(path)
-    visitors: list[socket.socket] = []
-    before = time.monotonic()
-    with pytest.raises(UnavailableError) as caught:
-        visitors.extend(unix.connect(path, 0.1) for _ in range(10 * door_module.BACKLOG))
-    assert caught.value.code == "control.busy"
-    assert 0.1 <= time.monotonic() - before < 2
-    with pytest.raises(TemporaryError):
-        unix.open(path)
-    for closable in (*visitors, door):
-        closable.close()
-
-
-def test_out_of_descriptors_visitors_are_turned_away(unix, path, is_ready) -> None:
-    """Somebody's leak must not make the loop spin on a door that it can't open: the visitor gets the end, the door
-    rests.
-    """
-    door = unix.open(path)
-    visitor = unix.connect(path, 5)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    leak = [os.open("/dev/null", os.O_RDONLY)]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (leak[0] + 20, hard))
-    try:
-        with pytest.raises(OSError, match="Too many open files"):
-            leak.extend(os.open("/dev/null", os.O_RDONLY) for _ in range(30))
-        assert unix.accept(door) is None
-        assert visitor.recv(1) == b""
-        assert not is_ready(door.fileno(), 0)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for fd in leak:
-            os.close(fd)
-    visitor.close()
-    again = unix.connect(path, 5)
-    unix.accept(door).close()
-    again.close()
-    door.close()
-
-
-def test_a_visitor_who_left_at_once_is_no_trouble(unix, path) -> None:
-    """Connected and gone before he was let in: what he left is the end of the stream."""
-    door = unix.open(path)
-    unix.connect(path, 5).close()
-    host = unix.accept(door)
-    assert host.recv(1) == b""
-    host.close()
-    door.close()
-
-
-def test_a_blocked_thread_can_connect_while_the_host_accepts(unix, path) -> None:
-    """connect from one thread, accept on another, as verbs and host do."""
-    door = unix.open(path)
-    said: list[bytes] = []
-
-    def visit() -> None:
-        visitor = unix.connect(path, 5)
-        said.append(visitor.recv(2))
-        visitor.close()
-
-    thread = threading.Thread(target=visit)
-    thread.start()
-    door.settimeout(5)
-    host = unix.accept(door)
-    host.send(b"ok")
-    thread.join(5)
-    assert said == [b"ok"]
-    host.close()
-    door.close()
-
-
-def test_descriptors_are_not_inherited(unix, path) -> None:
+def test_nothing_is_inherited(real, path) -> None:
     """No child gets the door, or a visitor."""
-    door = unix.open(path)
-    visitor = unix.connect(path, 5)
-    host = unix.accept(door)
-    assert [os.get_inheritable(each.fileno()) for each in (door, visitor, host)] == [False] * 3
+    door = real.open(path)
+    visitor = real.connect(path, 5)
+    host = real.accept(door)
+    look = getattr(os, "get_handle_inheritable", os.get_inheritable)
+    assert [look(each.fileno()) for each in (door, visitor, host)] == [False] * 3
     for closable in (visitor, host, door):
         closable.close()
 
 
-@pytest.mark.macos
-def test_the_visitor_s_account_on_macos(unix, path) -> None:
-    """LOCAL_PEERCRED tells who is there, and our own account is let in."""
-    door = unix.open(path)
-    visitor = unix.connect(path, 5)
-    host = unix.accept(door)
-    assert host is not None
-    for closable in (visitor, host, door):
-        closable.close()
+def test_nothing_is_left_open(real, path, open_files) -> None:
+    """A hundred visits, a door opened and closed ten times: as many descriptors as before."""
+    real.open(path).close()  # what is kept for the next time is there then
+    before = open_files()
+    for _ in range(10):
+        door = real.open(path)
+        for _ in range(10):
+            visitor = real.connect(path, 5)
+            host = real.accept(door)
+            host.send(b"x")
+            assert visitor.recv(1) == b"x"
+            visitor.close()
+            host.close()
+        door.close()
+    assert open_files() == before

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 
 import pytest
 
 from stayon import exits
-from stayon.platforms.deadman import FaulthandlerDeadman, TimerDeadman
 from stayon.testing.clock import ManualClock
 from stayon.testing.deadman import FakeDeadman
 
-# The two real ones end their process, so each lives in a child. What the child does is given as the last argument.
+# The real ones end their process, so each lives in a child. What the child does is given as the last argument.
 PRELUDE = """
 import ctypes, os, sys, threading, time
-from stayon.platforms.deadman import TimerDeadman, FaulthandlerDeadman
+from {module} import {names}
 name, crash_path = sys.argv[1:]
 deadman = globals()[name](crash_path)
+def sleep_keeping_the_gil(seconds):
+    if os.name == "nt":
+        ctypes.PyDLL("kernel32").Sleep(1000 * seconds)
+    else:
+        ctypes.PyDLL(None).sleep(seconds)
 """
-REAL = [
-    pytest.param("TimerDeadman", exits.HANG, marks=pytest.mark.linux),
-    # faulthandler's own exit code: there is no other way without POSIX timers.
-    pytest.param("FaulthandlerDeadman", 1),
-]
-TIMERS = REAL[0].values[0]
+TIMERS = "TimerDeadman"
+if sys.platform == "win32":
+    from stayon.platforms.windows.deadman import WindowsDeadman
+
+    MAKERS = [WindowsDeadman]
+    REAL = [pytest.param("WindowsDeadman", exits.HANG)]
+    PRELUDE = PRELUDE.format(module="stayon.platforms.windows.deadman", names="WindowsDeadman")
+else:
+    from stayon.platforms.deadman import FaulthandlerDeadman, TimerDeadman
+
+    MAKERS = [TimerDeadman, FaulthandlerDeadman]
+    REAL = [
+        pytest.param(TIMERS, exits.HANG, marks=pytest.mark.linux),
+        # faulthandler's own exit code: there is no other way without timers.
+        pytest.param("FaulthandlerDeadman", 1),
+    ]
+    PRELUDE = PRELUDE.format(module="stayon.platforms.deadman", names="TimerDeadman, FaulthandlerDeadman")
 
 
 @pytest.fixture
@@ -42,7 +58,7 @@ def live(run_python, tmp_path):
 
 HOLD_THE_GIL = """
 def hold_the_gil():
-    ctypes.PyDLL(None).sleep(30)
+    sleep_keeping_the_gil(30)
 def arm():
     deadman.arm(0.3)
     armed.set()
@@ -193,6 +209,8 @@ deadman.disarm()
     assert live(TIMERS, program) == (0, "", "")
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 @pytest.mark.parametrize(("name", "_code"), REAL)
 def test_the_crash_file_is_private(live, tmp_path, name: str, _code: int) -> None:
     """Stacks may tell secrets: mode 0600, and what a former process left is gone."""
@@ -204,11 +222,41 @@ def test_the_crash_file_is_private(live, tmp_path, name: str, _code: int) -> Non
     assert (tmp_path / "crash").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("make", [TimerDeadman, FaulthandlerDeadman])
+@pytest.mark.parametrize("make", MAKERS)
 def test_a_crash_file_that_cannot_be_made_is_an_error(tmp_path, make) -> None:
     """Arming says so; it is not found out at the hang."""
     with pytest.raises(OSError, match="missing"):
         make(str(tmp_path / "missing" / "crash")).arm(60)
+
+
+@pytest.mark.windows
+def test_a_hang_in_a_dll_s_start_is_ended_too(live) -> None:
+    """Who holds the loader's lock keeps ExitProcess waiting; then TerminateProcess ends it, with a code of its own."""
+    program = """
+ntdll = ctypes.PyDLL("ntdll")
+deadman.arm(0.3)
+magic = ctypes.c_size_t()
+ntdll.LdrLockLoaderLock(0, None, ctypes.byref(magic))
+sleep_keeping_the_gil(30)
+"""
+    exit_code, crash, _ = live("WindowsDeadman", program)
+    assert exit_code == 1
+    assert "sleep_keeping_the_gil" in crash
+
+
+@pytest.mark.windows
+def test_feeding_it_costs_little(live) -> None:
+    """Less than five milliseconds of processor time each, where a hang timeout has three of them."""
+    program = """
+deadman.arm(60)
+begun = time.process_time()
+for _ in range(200):
+    deadman.arm(60)
+spent = time.process_time() - begun
+assert spent < 1.0, spent
+deadman.disarm()
+"""
+    assert live("WindowsDeadman", program) == (0, "", "")
 
 
 def test_the_fake_fires_in_virtual_time(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from stayon.errors import NotPermittedError, UnavailableError, UsageError
 from stayon.machine import Places
-from stayon.platforms.places import Account, make_directory, places_of
+from stayon.platforms.places import Account, check_directory, make_directory, places_of
 
 ROOT = Account("linux", is_root=True, home="/root")
 USER = Account("linux", is_root=False, home="/home/ann")
@@ -118,6 +119,15 @@ def test_a_bad_name_is_refused(name: str) -> None:
     assert caught.value.code == "places.bad-name"
 
 
+@pytest.mark.parametrize("name", ["nul", "CON", "com1.x", "lpt9 .log", "x.", "x ", "conout$", "COM\xb2"])
+def test_a_name_that_windows_reads_otherwise_is_refused_there(name: str) -> None:
+    """A device is meant by it, or its end is cut off; elsewhere it is a name like any other."""
+    with pytest.raises(UsageError) as caught:
+        places_of(name, WINDOWS, {})
+    assert caught.value.code == "places.bad-name"
+    places_of(name, ROOT, {})
+
+
 @pytest.mark.parametrize("account", [USER, WINDOWS])
 def test_a_relative_home_is_refused(account: Account) -> None:
     """Where it leads would depend on where the service was started."""
@@ -148,14 +158,46 @@ def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o7777
 
 
+def is_private(path: Path) -> bool:
+    """Whether nobody else may do anything with it."""
+    if sys.platform != "win32":
+        return mode_of(path) == 0o700
+    from stayon.platforms.windows import acl, security, sids
+
+    return not acl.others(security.read_access(str(path)), 0x1FFFFF, sids.own_sids())
+
+
+def open_up(path: Path) -> None:
+    """Let everybody do everything with it."""
+    if sys.platform != "win32":
+        path.chmod(0o777)
+        return
+    from stayon.platforms.windows import security
+
+    security.apply_acl(str(path), "D:P(A;OICI;FA;;;WD)")
+
+
 def test_a_directory_is_made_with_those_above_it(tmp_path: Path) -> None:
     """The last has the mode that was asked for, the ones above are passable; a second time nothing changes."""
     wanted = tmp_path / "a" / "b" / "c"
     make_directory(str(wanted), 0o700)
     make_directory(str(wanted) + "/", 0o750)
-    assert (mode_of(wanted), mode_of(tmp_path / "a")) == (0o700, 0o755)
+    assert is_private(wanted)
+    if sys.platform != "win32":
+        assert mode_of(tmp_path / "a") == 0o755
 
 
+@pytest.mark.windows
+def test_others_never_get_more_than_to_look(tmp_path: Path) -> None:
+    """Whatever the mode says."""
+    from stayon.platforms.windows import acl, security, sids
+
+    make_directory(str(tmp_path / "x"), 0o777)
+    assert acl.others(security.read_access(str(tmp_path / "x")), acl.TO_ITS_FOLDER, sids.own_sids()) == []
+
+
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_linked_directory_is_fine(tmp_path: Path) -> None:
     """An administrator may keep the state on another disk."""
     (tmp_path / "disk").mkdir(0o700)
@@ -166,22 +208,31 @@ def test_a_linked_directory_is_fine(tmp_path: Path) -> None:
 
 
 def test_a_place_where_everybody_may_write_is_refused(tmp_path: Path) -> None:
-    """Whoever may write above could swap it; a sticky directory, as /tmp is, allows that to nobody."""
-    (tmp_path / "open").mkdir(0o777)
-    (tmp_path / "sticky").mkdir()
-    (tmp_path / "sticky").chmod(0o1777)
-    make_directory(str(tmp_path / "sticky" / "x"), 0o700)
+    """Whoever may write above could swap it."""
+    (tmp_path / "open").mkdir()
+    open_up(tmp_path / "open")
     with pytest.raises(NotPermittedError) as caught:
         make_directory(str(tmp_path / "open" / "x"), 0o700)
     assert (caught.value.code, caught.value.where) == ("places.unsafe", str(tmp_path / "open"))
 
 
+@pytest.mark.linux
+@pytest.mark.macos
+def test_a_sticky_directory_is_fine(tmp_path: Path) -> None:
+    """All may write to /tmp, but not swap what is another's."""
+    (tmp_path / "sticky").mkdir()
+    (tmp_path / "sticky").chmod(0o1777)
+    make_directory(str(tmp_path / "sticky" / "x"), 0o700)
+
+
 def test_a_directory_where_everybody_may_write_is_refused(tmp_path: Path) -> None:
     """It is there already, and anybody can put a socket into it."""
-    (tmp_path / "x").mkdir(0o777)
-    with pytest.raises(NotPermittedError) as caught:
+    (tmp_path / "x").mkdir(0o755)
+    check_directory(str(tmp_path / "x"))
+    open_up(tmp_path / "x")
+    with pytest.raises(NotPermittedError, match=r"[Ee]very") as caught:
         make_directory(str(tmp_path / "x"), 0o700)
-    assert caught.value.code == "places.unsafe"
+    assert (caught.value.code, caught.value.where) == ("places.unsafe", str(tmp_path / "x"))
 
 
 @pytest.mark.needs_root
@@ -195,8 +246,10 @@ def test_a_foreign_directory_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
-    """At the place itself, or above it."""
+    """At the place itself, or above it; and what is missing is no directory either, where none is to be made."""
     (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError):
+        check_directory(str(tmp_path / "missing"))
     for path in (tmp_path / "file", tmp_path / "file" / "x"):
         with pytest.raises(UnavailableError) as caught:
             make_directory(str(path), 0o700)

@@ -21,7 +21,10 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 # What the pages use besides stayon, and what everybody has.
-OTHER_PROGRAMS = {"curl", "kill", "pip"}
+OTHER_PROGRAMS = {"cd", "copy", "curl", "kill", "mkdir", "pip"}
+
+# Python's interpreter: on Unix, and on Windows.
+PYTHONS = ("python3", "python")
 
 
 class Block(NamedTuple):
@@ -50,7 +53,7 @@ def _blocks() -> Iterator[Block]:
 BLOCKS = list(_blocks())
 PYTHON = [block for block in BLOCKS if block.language == "python"]
 COMMANDS = [
-    (f"{block.page.name}:{block.line}", line.removeprefix("$ "))
+    (f"{block.page.name}:{block.line}", line.removeprefix("$ ").removeprefix("> "))
     for block in BLOCKS
     if block.language == "console"
     for line in block.text.splitlines()
@@ -114,12 +117,12 @@ def test_every_program_runs(block: Block, shell, free_port) -> None:
 def test_every_command_is_understood(where: str, line: str) -> None:
     """Its verb and options are there; a task is one of dev.py's."""
     program, *rest = shlex.split(line, comments=True)
-    if program == "python3":
+    if program in PYTHONS:
         script, *rest = rest[1:] if rest[0] == "-m" else rest
         if script == "dev.py":
             assert f"\ndef {rest[0]}(" in (ROOT / "dev.py").read_text("utf-8"), where
         else:
-            words.parse(rest, with_target=False)
+            words.parse(rest, with_target=script == "stayon")
     elif program == "stayon":
         words.parse(rest, with_target=True)
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stayon import exits, platforms
-from stayon.errors import UnavailableError
+from stayon.cli import words
 from stayon.runtime import reloading
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,15 +64,25 @@ def test_it_needs_no_other_package_and_the_python_that_it_says() -> None:
     assert "needs Python 3.11 or newer, and no other package" in FIRST_SCREEN
 
 
-def test_windows_is_refused_as_the_table_says(monkeypatch) -> None:
-    """On Windows, running a service is one error with the exit code that the table has."""
-    monkeypatch.setattr(sys, "platform", "win32")
+def test_what_the_table_says_of_windows_can_be_said() -> None:
+    """The verbs of its row are there, and its page begins with this program and the same verbs."""
+    verbs = re.findall(r"`(\w+)`", _row("Windows"))
+    page = (ROOT / "docs" / "how-to" / "windows-service.md").read_text("utf-8")
 
-    with pytest.raises(UnavailableError, match=r"\[platform.not-supported\]") as caught:
-        platforms._choose()  # noqa: SLF001  # what ``current`` calls once
+    assert verbs
+    for verb in verbs:
+        assert words.parse([verb], with_target=False).verb.name == verb
+        assert f"> python collector.py {verb}\n" in page
 
-    assert "Not yet" in _row("Windows")
-    assert f"ends with {caught.value.exit_code}" in _row("Windows")
+
+@pytest.mark.linux
+def test_installing_is_refused_on_linux_as_the_table_says(shell) -> None:
+    """``install`` is one error with the exit code that the table has."""
+    (shell.directory / "collector.py").write_text(_program(), "utf-8")
+    answer = shell.ask("collector.py", "install")
+
+    assert "[manager.none]" in answer.stderr
+    assert f"ends with {answer.returncode}" in _row("Linux")
 
 
 @pytest.mark.linux

@@ -14,7 +14,9 @@ import pytest
 
 from stayon import errors
 from stayon.cli import ask
-from stayon.core import health, overlap, schedule
+from stayon.core import health, overlap, pulse, schedule
+from stayon.core.events import Event
+from stayon.platforms.windows import controls, deadman, definition, eventlog, scm_verbs
 from stayon.runtime import metrics, status_reading, view
 from stayon.runtime.config import documents, pending, problems
 
@@ -131,6 +133,42 @@ def test_the_table_of_health_is_the_one_that_decides() -> None:
         jobs = "yes" if degraded else "no"
         row = re.search(rf"^\| {worst}[^|]* \| ({jobs}|no matter) \| `{whole}` \|$", page, re.MULTILINE)
         assert row, f"{worst}, degraded {jobs}: {whole}"
+
+
+def test_the_events_of_windows_are_those_that_are_told() -> None:
+    """Each kind has a row, with words that the source has for it: of sessions and adapters all of them."""
+    section = _text("reference/behaviour.md").partition("### Events of Windows\n")[2].partition("\n#")[0]
+    rows = {
+        kind: set(re.findall(r"`([a-z-]+)`", rest))
+        for kind, rest in re.findall(r"^\| `([a-z-]+)` (.*)$", section.partition("|---")[2], re.MULTILINE)
+    }
+    told: dict[str, set[str]] = defaultdict(set)
+    data = bytes(64)
+    for control in (*range(controls.NETBIND_ADD, controls.TRIGGEREVENT + 1), controls.CUSTOM[0]):
+        for event_type in (*range(0x20), *range(0x8000, 0x8020)):
+            event = controls.understood(control, event_type, data, controls.Powers(events=True))
+            if isinstance(event, Event) and not event.detail.isdecimal():
+                told[event.kind].add(event.detail)
+
+    assert set(rows) == set(told)
+    assert {kind: words - told[kind] for kind, words in rows.items() if words - told[kind]} == {}
+    assert {kind: told[kind] - rows[kind] for kind in ("session", "netbind")} == {"session": set(), "netbind": set()}
+
+
+def test_numbers_of_windows_in_the_prose_are_those_of_the_source() -> None:
+    """Times and limits that the pages on Windows name are the constants that hold them."""
+    behaviour = _text("reference/behaviour.md")
+    how_to = _text("how-to/windows-service.md")
+
+    assert f"a sign of life each {pulse.PERIOD_S:g} s" in behaviour
+    assert f"grows by {pulse.GROWTH_S:g} s, from {pulse.FIRST_HINT_S:g} s on" in behaviour
+    assert f"within its wait hint, {scm_verbs.PATIENCE_S:g} s at least" in behaviour
+    assert f"`stop_timeout` and {definition.PRESHUTDOWN_MARGIN_S:g} s" in behaviour
+    assert f"`stop_timeout` and {definition.PRESHUTDOWN_MARGIN_S:g} s" in how_to
+    assert deadman.LAST_DELAY_S == 2
+    assert "terminated two seconds after" in behaviour
+    assert f"1 to {definition.NAME_LIMIT} characters" in _text("reference/errors.md")
+    assert f"may have {eventlog.TEXT_LIMIT:,} characters" in _text("how-to/event-log.md")
 
 
 def test_numbers_in_the_prose_are_those_of_the_source() -> None:

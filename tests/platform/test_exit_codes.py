@@ -51,7 +51,7 @@ def test_how_run_ends_is_how_the_process_ends(program: Program, body: str, code:
     assert started.wait() == code, started.err
     ended = started.records("stopped")
     assert [record["fields"]["exit_code"] for record in ended] == [code]
-    assert ended[0]["level"] == ("INFO" if code == 0 else "ERROR")
+    assert ended[0]["level"] == ("NOTICE" if code == 0 else "ERROR")
     assert program.verb("status", "--json").json["exit_code"] == code
 
 

@@ -162,6 +162,8 @@ def test_delete_and_create_again_then_rename_over_it(tmp_path) -> None:
     assert bench.reload() == Result("applied", 3, ("a",))
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_symlinks_swapped_twice(tmp_path) -> None:
     """As the kubelet publishes: the file is a link through ``..data``, which is swapped."""
     for version in (1, 2, 3):

@@ -25,6 +25,8 @@ def test_a_plain_file_hangs_on_its_directory(tmp_path) -> None:
     assert not found.concerned(set())
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_every_link_on_the_way_is_watched(tmp_path) -> None:
     """A link to a link in other directories: a swap of any of them is seen."""
     for name in ("one", "two", "three"):
@@ -48,6 +50,8 @@ def kubernetes(folder, version: str, content: str) -> None:
         (folder / "a.toml").symlink_to("..data/a.toml")
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_kubernetes_swap_is_seen_twice(tmp_path) -> None:
     """``..data`` is a name that matters, and the signature differs after each swap."""
     path = tmp_path / "a.toml"
@@ -71,6 +75,13 @@ def test_what_is_missing_is_awaited_in_the_nearest_directory(tmp_path) -> None:
     assert missing.concerned({"x"})
     (tmp_path / "x" / "y").mkdir(parents=True)
     assert directories(tmp_path / "x" / "y" / "a.toml") == {str(tmp_path / "x" / "y")}
+
+
+@pytest.mark.linux
+@pytest.mark.macos
+def test_what_a_link_leads_to_is_awaited_where_it_leads(tmp_path) -> None:
+    """The link's directory and that of its missing end."""
+    (tmp_path / "x").mkdir()
     (tmp_path / "link.toml").symlink_to("x/gone.toml")
     assert directories(tmp_path / "link.toml") == {str(tmp_path), str(tmp_path / "x")}
 
@@ -94,6 +105,8 @@ def test_every_change_changes_the_signature(tmp_path, change) -> None:
     assert watched([str(path)]).signature != before
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_loop_of_links_ends(tmp_path) -> None:
     """Two links to each other are a broken configuration, not an endless search."""
     (tmp_path / "a").symlink_to("b")

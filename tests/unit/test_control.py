@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,14 +18,21 @@ from hypothesis import strategies as st
 
 from stayon import errors, exits
 from stayon.core.record import Record
-from stayon.platforms.clock import SystemClock
+from stayon.ports import ControlSocket
 from stayon.runtime.control import ControlServer, Limits
 from stayon.runtime.control_client import ControlClient
 from stayon.runtime.control_errors import error_fields, error_from
 from stayon.runtime.control_visit import Reply, message, parse_request
 from stayon.runtime.loop import Loop
 
-pytestmark = pytest.mark.skipif(not hasattr(select, "poll"), reason="the real door here is that of Unix")
+if sys.platform == "win32":
+    from stayon.platforms.windows.clock import WindowsClock as SystemClock
+    from stayon.platforms.windows.pipe import PipeDoor as Door
+    from stayon.platforms.windows.poller import WindowsPoller as Poller
+else:
+    from stayon.platforms.clock import SystemClock
+    from stayon.platforms.door import UnixDoor as Door
+    from stayon.platforms.poller import PollPoller as Poller
 
 WAIT_S = 20.0
 
@@ -34,13 +41,10 @@ class Host:
     """A loop on a thread of its own with a control server that answers as ``answer`` does."""
 
     def __init__(self, path: str) -> None:
-        from stayon.platforms.door import UnixDoor
-        from stayon.platforms.poller import PollPoller
-
         self.path = path
         self.errors: list[BaseException] = []
-        self.poller = PollPoller()
-        self.door: Any = UnixDoor()
+        self.poller = Poller()
+        self.door: Any = Door()
         self.loop = Loop(SystemClock(), self.poller, self.errors.append)
         self.answer: Callable[[str, dict[str, Any], Reply], object] = lambda verb, args, reply: reply.done(
             verb=verb, args=args
@@ -75,17 +79,14 @@ class Host:
         assert server is not None
         return self.call(lambda: server.visitors)
 
-    def connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(WAIT_S)
-        connection.connect(self.path)
-        return connection
+    def connect(self) -> ControlSocket:
+        return self.door.connect(self.path, WAIT_S)
 
     def say(self, data: bytes) -> list[dict[str, Any]]:
         """Everything the server answers to *data*."""
         connection = self.connect()
         with contextlib.suppress(BrokenPipeError):  # refused before all was said; the answer tells
-            connection.sendall(data)
+            send_all(connection, data)
         return read_all(connection)
 
     def close(self) -> None:
@@ -96,9 +97,14 @@ class Host:
         self.poller.close()
 
 
-def read_all(connection: socket.socket) -> list[dict[str, Any]]:
+def send_all(connection: ControlSocket, data: bytes) -> None:
+    while data:
+        data = data[connection.send(data) :]
+
+
+def read_all(connection: ControlSocket) -> list[dict[str, Any]]:
     data = b""
-    with connection:
+    with contextlib.closing(connection):
         while True:
             try:
                 part = connection.recv(65536)
@@ -246,7 +252,7 @@ def test_a_request_may_come_in_pieces(host: Host) -> None:
     host.open()
     connection = host.connect()
     for byte in b'{"verb": "stop"}\n':
-        connection.sendall(bytes([byte]))
+        send_all(connection, bytes([byte]))
 
     assert read_all(connection) == [{"verb": "stop", "args": {}, "ok": True}]
 
@@ -278,7 +284,7 @@ def test_a_visitor_who_left_is_not_missed(host: Host) -> None:
     host.answer = lambda *request: replies.append(request[2])
     host.open()
     connection = host.connect()
-    connection.sendall(b'{"verb": "pause"}\n')
+    send_all(connection, b'{"verb": "pause"}\n')
     poll(lambda: len(replies) == 1)
     connection.close()
     host.call(lambda: replies[0].progress("still there?"))
@@ -314,6 +320,22 @@ def test_beyond_the_limit_a_visitor_is_told_to_come_back(host: Host) -> None:
         holder.close()
 
 
+def test_many_who_ask_at_once_are_all_answered(host: Host) -> None:
+    """More than the door has places for: each waits for its turn, and gets its own answer."""
+    client = host.open(visitors=100)
+    answers: list[int] = []
+
+    def ask(number: int) -> None:
+        answers.append(client.ask("echo", {"number": number}, WAIT_S)["args"]["number"])
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    assert sorted(answers) == list(range(40))
+
+
 def test_a_big_answer_arrives_whole(host: Host) -> None:
     """A dump of many stacks is more than a socket's buffer holds."""
     text = "x" * 3_000_000
@@ -328,7 +350,7 @@ def test_who_does_not_read_is_let_go(host: Host) -> None:
     host.answer = lambda *request: replies.append(request[2])
     host.open(send_timeout_s=0.1)
     connection = host.connect()
-    connection.sendall(b'{"verb": "x"}\n')
+    send_all(connection, b'{"verb": "x"}\n')
     poll(lambda: len(replies) == 1)
 
     def talk() -> None:
@@ -339,7 +361,7 @@ def test_who_does_not_read_is_let_go(host: Host) -> None:
     host.call(talk)
     poll(lambda: host.visitors() == 0)
     unread = 0
-    with connection:
+    with contextlib.closing(connection):
         while part := connection.recv(65536):
             unread += len(part)
     assert unread < 1_000_000

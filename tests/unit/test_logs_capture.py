@@ -16,7 +16,7 @@ import pytest
 
 from stayon.core import levels
 from stayon.runtime.logs.capture import Capture, enable_crash_file, leftovers
-from stayon.runtime.logs.entry import current_job
+from stayon.runtime.logs.job import current_job
 from stayon.runtime.logs.pipeline import Pipeline
 
 

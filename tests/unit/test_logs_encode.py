@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stayon.core import levels
+from stayon.core.entry import Entry
 from stayon.runtime.logs.encode import LINE_LIMIT, JsonEncoder
-from stayon.runtime.logs.entry import Entry
 from stayon.runtime.logs.stamps import moment_of, text_of
 from stayon.runtime.logs.walk import encode
 

@@ -105,17 +105,18 @@ def test_the_file_and_its_directory_are_made(tmp_path):
     sink.close()
     path = tmp_path / "a" / "b" / "price.log"
     assert path.read_bytes() == b"x\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
+    if os.name != "nt":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
 
 
 def test_an_unwritable_place_is_told_at_once(tmp_path):
     """``open`` raises; so does each line, until the place is there."""
     (tmp_path / "file").write_text("in the way")
     sink = FileSink(str(tmp_path / "file"), "price")
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises((NotADirectoryError, FileExistsError)):
         sink.open()
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises((NotADirectoryError, FileExistsError)):
         sink.write(b"x\n", 20)
     (tmp_path / "file").unlink()
     sink.write(b"y\n", 20)
@@ -238,6 +239,8 @@ def test_a_foreign_file_is_continued(make, tmp_path, content):
     assert (tmp_path / "price.log").read_bytes() == content + b"x\n"
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 @pytest.mark.parametrize("how", ["rename", "delete", "replace", "delete directory"])
 def test_a_file_taken_away_is_begun_anew_within_a_second(make, tmp_path, clocks, how):
     """As logrotate does it; the check costs a look at most once a second."""
@@ -260,6 +263,8 @@ def test_a_file_taken_away_is_begun_anew_within_a_second(make, tmp_path, clocks,
     assert path.read_bytes() == b"b\n"
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_reopen_does_it_at_once(make, tmp_path):
     """For who has told us."""
     sink = make()
@@ -336,7 +341,7 @@ def test_compressed_files_keep_their_times_and_mode(tmp_path):
     packed = tmp_path / "price-000001.log.gz"
     assert names(tmp_path) == [packed.name]
     assert packed.stat().st_mtime == 2000
-    assert stat.S_IMODE(packed.stat().st_mode) & 0o007 == 0
+    assert os.name == "nt" or stat.S_IMODE(packed.stat().st_mode) & 0o007 == 0
     assert gzip.decompress(packed.read_bytes()) == b"x\n" * 100_000
 
 

@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from stayon.core import levels
-from stayon.runtime.logs.entry import current_job
+from stayon.runtime.logs.job import current_job
 from stayon.runtime.logs.pipeline import OWN_LOGGER, Pipeline
 from stayon.runtime.logs.sinks import DescriptorSink
 
@@ -302,6 +302,8 @@ def test_a_child_forked_while_another_thread_writes_can_log(pipeline):
     os.close(writer)
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_pipe_that_is_full_costs_lines_but_no_cut_ones():
     """Non-blocking standard error, with a reader that stops: what is half written is ended before the next line."""
     reader, writer = os.pipe()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stayon.core import levels
+from stayon.core.entry import Entry
 from stayon.runtime.logs.encode import JsonEncoder
-from stayon.runtime.logs.entry import Entry
 from stayon.runtime.logs.filters import decode, matches
 from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.logs.sinks import stderr_sink

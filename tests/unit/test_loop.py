@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
-import os
+import socket
 import threading
 import weakref
 from _thread import get_ident
@@ -175,20 +175,21 @@ def test_descriptors_are_heard_until_they_are_forgotten() -> None:
     """A watched descriptor that is ready is reported; watching it again replaces the callback; forgetting ends it."""
     loop = real_loop()
     came: list[object] = []
-    read_fd, write_fd = os.pipe()
-    os.write(write_fd, b"x")
+    reader, writer = socket.socketpair()  # what every system can wait for
+    fd = reader.fileno()
+    writer.send(b"x")
 
     def second(events: int) -> None:
-        came.append(("second", os.read(read_fd, 1)))
-        loop.forget(read_fd)
-        loop.forget(read_fd)
-        os.write(write_fd, b"y")
+        came.append(("second", reader.recv(1)))
+        loop.forget(fd)
+        loop.forget(fd)
+        writer.send(b"y")
         loop.call_later(0.01, loop.end)
 
-    loop.watch(read_fd, lambda events: (came.append("first"), loop.watch(read_fd, second)))
+    loop.watch(fd, lambda events: (came.append("first"), loop.watch(fd, second)))
     loop.run()
-    os.close(read_fd)
-    os.close(write_fd)
+    reader.close()
+    writer.close()
 
     assert came == ["first", ("second", b"x")]
 
@@ -197,8 +198,8 @@ def test_a_descriptor_forgotten_by_another_in_the_same_turn_is_not_called() -> N
     """Two are ready together and the first forgets the second: the second is not called any more."""
     loop = real_loop()
     came: list[int] = []
-    pipes = [os.pipe() for _ in range(2)]
-    fds = [read_fd for read_fd, _ in pipes]
+    pairs = [socket.socketpair() for _ in range(2)]
+    fds = [reader.fileno() for reader, _ in pairs]
 
     def only(events: int, mine: int) -> None:
         came.append(mine)
@@ -206,12 +207,12 @@ def test_a_descriptor_forgotten_by_another_in_the_same_turn_is_not_called() -> N
             loop.forget(fd)
         loop.call_later(0.01, loop.end)
 
-    for read_fd, write_fd in pipes:
-        os.write(write_fd, b"x")
-        loop.watch(read_fd, functools.partial(only, mine=read_fd))
+    for reader, writer in pairs:
+        writer.send(b"x")
+        loop.watch(reader.fileno(), functools.partial(only, mine=reader.fileno()))
     loop.run()
-    for pair in pipes:
-        for fd in pair:
-            os.close(fd)
+    for pair in pairs:
+        for end in pair:
+            end.close()
 
     assert len(came) == 1

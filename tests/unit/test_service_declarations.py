@@ -62,7 +62,7 @@ def test_importing_a_users_module_starts_nothing() -> None:
         "@service.every('5s')\n"
         "def job(ctx): pass\n"
         "assert threading.active_count() == 1\n"
-        "assert len(os.listdir('/dev/fd')) <= 4\n"
+        "assert os.name != 'posix' or len(os.listdir('/dev/fd')) <= 4\n"
         "loaded = [name for name in sys.modules if name.startswith('stayon.runtime.')]\n"
         "assert 'stayon.runtime.host' not in loaded, loaded\n"
     )
@@ -206,3 +206,31 @@ def test_a_lambda_needs_a_name() -> None:
 
     assert error.code == "spec.name"
     assert "<lambda>" in str(error)
+
+
+def test_how_it_is_to_be_installed_is_checked_with_its_place() -> None:
+    """A mistake in ``installation`` is one line with the place of the call; what is said twice is said anew."""
+    service = Service("collector")
+    service.every("1s", name="look")(lambda: None)
+    service.installation(start="delayed", after=["Tcpip"])
+    service.installation(start="manual")
+    assert service.installed_as == {"start": "manual", "after": ["Tcpip"]}
+    service.spec()
+
+    service.installation(triggers=["network"])
+    with pytest.raises(UsageError) as caught:
+        service.spec()
+    assert caught.value.code == "spec.installation"
+    assert __file__ in caught.value.where
+
+
+def test_an_unknown_option_of_an_installation_is_named() -> None:
+    """With the nearest that there is."""
+    service = Service("collector")
+    service.every("1s", name="look")(lambda: None)
+    typo: dict[str, Any] = {"acount": "LocalService"}
+    service.installation(**typo)
+
+    with pytest.raises(UsageError, match="account") as caught:
+        service.spec()
+    assert caught.value.code == "spec.unknown-option"

@@ -81,7 +81,7 @@ def test_the_page_can_be_read_with_cat(path: str) -> None:
     assert '"state": "RUNNING",' in lines
     assert json.loads("\n".join(lines[1:-1]))["service"] == "collector"
     assert all(line.isprintable() for line in lines)
-    assert os.stat(path).st_mode & 0o007 == 0
+    assert os.name == "nt" or os.stat(path).st_mode & 0o007 == 0
 
 
 @given(
@@ -146,7 +146,7 @@ def test_what_is_no_page_is_none(data: bytes) -> None:
     assert page_fields(b"stayon-status 1 " + data) is None
 
 
-def test_ten_thousand_writes_and_never_a_mix(path: str) -> None:
+def test_thousands_of_writes_and_never_a_mix(path: str) -> None:
     """Readers that look all the time while the page is rewritten see whole pages only, and they only go forward."""
     page = StatusPage(path)
     page.publish(STATUS.replace(generation=0, status="0"))
@@ -170,7 +170,7 @@ def test_ten_thousand_writes_and_never_a_mix(path: str) -> None:
     readers = [threading.Thread(target=look) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for number in range(1, 10_001):
+    for number in range(1, 10_001 if hasattr(os, "pwrite") else 1_001):  # elsewhere, opening a file is dear
         assert page.publish(STATUS.replace(generation=number, status=f"{number}-" * (number % 40)))
     over.set()
     for reader in readers:
@@ -192,6 +192,8 @@ def test_an_unwritable_place_is_counted_and_harms_nobody(tmp_path: Path) -> None
     assert read_page(page.path) == STATUS
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_full_disk_is_counted_and_over_when_it_is_over(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A write that fails, or writes a part only, is a failure; the next one makes the page whole."""
     page = StatusPage(path)
@@ -211,6 +213,8 @@ def test_a_full_disk_is_counted_and_over_when_it_is_over(path: str, monkeypatch:
     assert read_page(path) == STATUS.replace(generation=2)
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_page_that_was_removed_comes_back(path: str) -> None:
     """Cleaners of temporary directories remove files that are in use."""
     page = StatusPage(path)
@@ -221,6 +225,8 @@ def test_a_page_that_was_removed_comes_back(path: str) -> None:
     assert read_page(path) == STATUS
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_link_in_the_place_of_the_page_is_not_followed(tmp_path: Path, path: str) -> None:
     """Somebody's link to another file doesn't get that file overwritten."""
     precious = tmp_path / "precious"
@@ -257,6 +263,8 @@ def test_a_page_of_another_version_is_read_as_far_as_known(path: str) -> None:
     assert read_page(path) is None
 
 
+@pytest.mark.linux
+@pytest.mark.macos
 def test_a_page_one_may_not_read_is_said(path: str) -> None:
     """Another account's page is an error that names the cure, not a service that never ran."""
     StatusPage(path).publish(STATUS)

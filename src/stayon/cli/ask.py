@@ -8,7 +8,7 @@ import os
 import time
 
 from stayon import app, exits
-from stayon.cli.command import say
+from stayon.cli.command import answer, say
 from stayon.core import states
 from stayon.core.duration import seconds
 from stayon.core.record import Record
@@ -37,17 +37,17 @@ LOOK_S = 0.02
 class Peer(Record):
     """The running service, from outside."""
 
-    name: str
+    call: Call
     paths: app.Paths
-    program: str
 
-    def command(self, verb: str) -> str:
-        """What has to be typed for *verb*."""
-        return f"stayon {verb} {self.name}" if self.program == "stayon" else f"{self.program} {verb}"
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.call.name
 
     def read(self) -> Reading:
         """What is known of it now."""
-        machine = app.here()
+        machine = self.call.here()
 
         def alive(pid: int, process: str) -> bool:
             return machine.process_identity(pid) == process
@@ -60,7 +60,7 @@ class Peer(Record):
         """Its answer. Raises what it raised, or ``UnavailableError`` that says how it is instead."""
         from stayon.runtime.control_client import ControlClient
 
-        client = ControlClient(app.here().control_door, self.paths.control)
+        client = ControlClient(self.call.here().control_door, self.paths.control)
         try:
             return client.ask(verb, {"source": f"stayon {verb}", **args}, timeout_s)
         except UnavailableError as error:
@@ -75,37 +75,22 @@ class Peer(Record):
             raise UnavailableError(
                 f"cannot {verb} {self.name}",
                 why=found.text,
-                hint=f"Start it first, or look at its log: {self.command('logs')}",
+                hint=f"Start it first, or look at its log: {self.call.command('logs')}",
                 code="control.not-running",
             ) from error
 
 
 def peer(call: Call) -> Peer:
     """The service that *call* is about."""
-    return Peer(call.name, app.paths_of(app.here(), call.name, call.given.get("instance", "")), call.program)
-
-
-def status(call: Call) -> int:
-    """Say how it is: for people, or with ``--json`` everything the page has."""
-    found = peer(call).read()
-    if "json" in call.given:
-        fields = found.status.as_dict() if found.status is not None else {}
-        _say_json({"verdict": found.verdict, "text": found.text, "silent_s": round(found.silent_s, 3), **fields})
-    else:
-        from stayon.cli.show import status_text
-
-        say(status_text(call.name, found))
-    if found.verdict in (reading.RUNNING, reading.STARTING):
-        return exits.DONE
-    return exits.FAILED if found.verdict in (reading.DIED, reading.NOT_RESPONDING) else NOT_RUNNING
+    return Peer(call, app.paths_of(call.here(), call.name, call.given.get("instance", "")))
 
 
 def stop(call: Call) -> int:
     """Stop it, and wait until its process is gone."""
-    service, timeout_s = peer(call), _timeout_s(call, STOP_S)
+    service, timeout_s = peer(call), timeout_s_of(call, STOP_S)
     before = service.read()
     if before.verdict not in (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING):
-        _answer(call, {"state": "STOPPED"}, f"{call.name} is not running: {before.text}")
+        answer(call, {"state": "STOPPED"}, f"{call.name} is not running: {before.text}")
         return exits.DONE
     if before.status is not None and before.status.exit_code is not None:
         # It waits to be started again, and nobody is at the control socket; its signals are as they were.
@@ -120,7 +105,7 @@ def stop(call: Call) -> int:
         return found.verdict in (reading.ENDED, reading.DIED, reading.NEVER_RUN)
 
     after = _wait(service, gone, "stop", timeout_s)
-    _answer(call, {"state": "STOPPED", "exit_code": _code(after)}, f"{call.name} {after.text}")
+    answer(call, {"state": "STOPPED", "exit_code": _code(after)}, f"{call.name} {after.text}")
     return exits.DONE
 
 
@@ -136,7 +121,7 @@ def _ask_to_stop(service: Peer, timeout_s: float) -> None:
 
 def restart(call: Call) -> int:
     """Stop it and have it start again, and wait until it is RUNNING."""
-    service, timeout_s = peer(call), _timeout_s(call, STOP_S)
+    service, timeout_s = peer(call), timeout_s_of(call, STOP_S)
     before = service.read().status
     service.ask("restart", min(timeout_s, ANSWER_S))
 
@@ -154,7 +139,7 @@ def restart(call: Call) -> int:
         )
 
     after = _wait(service, again, "restart", timeout_s)
-    _answer(call, {"state": "RUNNING"}, f"{call.name} {after.text}")
+    answer(call, {"state": "RUNNING"}, f"{call.name} {after.text}")
     return exits.DONE
 
 
@@ -170,9 +155,9 @@ def resume(call: Call) -> int:
 
 def reload(call: Call) -> int:
     """Have it read its configuration again, and say what came of it."""
-    answer = peer(call).ask("reload", _timeout_s(call, ANSWER_S))
-    changed = ", ".join(answer.get("changed", ())) or "nothing"
-    _answer(call, answer, f"{call.name}: {answer['outcome']}, generation {answer['generation']}, changed: {changed}")
+    said = peer(call).ask("reload", timeout_s_of(call, ANSWER_S))
+    changed = ", ".join(said.get("changed", ())) or "nothing"
+    answer(call, said, f"{call.name}: {said['outcome']}, generation {said['generation']}, changed: {changed}")
     return exits.DONE
 
 
@@ -180,21 +165,21 @@ def dump(call: Call) -> int:
     """Print what is under way in it, and all its stacks; of a hung one, ask the C half, which answers on its
     standard error.
     """
-    answer = peer(call).ask("dump", ANSWER_S)
+    said = peer(call).ask("dump", ANSWER_S)
     if "json" in call.given:
-        _answer(call, answer, "")
+        answer(call, said, "")
         return exits.DONE
-    say(f"{call.name} is {answer['state']}")
-    for one in answer["under_way"]:
+    say(f"{call.name} is {said['state']}")
+    for one in said["under_way"]:
         say(f"under way: {one['name']}, for {one['for_s']} s")
     say("")
-    say(answer["stacks"])
+    say(said["stacks"])
     return exits.DONE
 
 
 def _change(call: Call, verb: str) -> int:
-    answer = peer(call).ask(verb, _timeout_s(call, ANSWER_S))
-    _answer(call, answer, f"{call.name} is {answer['state']}")
+    said = peer(call).ask(verb, timeout_s_of(call, ANSWER_S))
+    answer(call, said, f"{call.name} is {said['state']}")
     return exits.DONE
 
 
@@ -209,26 +194,14 @@ def _wait(service: Peer, is_done: Callable[[Reading], bool], verb: str, timeout_
             raise TemporaryError(
                 f"{service.name} did not {verb} within {timeout_s:g} s",
                 why=found.text,
-                hint=f"See who is late: {service.command('dump')}",
+                hint=f"See who is late: {service.call.command('dump')}",
                 code="control.too-long",
             )
         time.sleep(LOOK_S)
 
 
-def _answer(call: Call, fields: dict[str, Any], text: str) -> None:
-    if "json" in call.given:
-        _say_json(fields)
-    else:
-        say(text)
-
-
-def _say_json(fields: dict[str, Any]) -> None:
-    import json
-
-    say(json.dumps(fields, default=str))
-
-
-def _timeout_s(call: Call, default_s: float) -> float:
+def timeout_s_of(call: Call, default_s: float) -> float:
+    """``--timeout``, or *default_s*."""
     given = call.given.get("timeout")
     return default_s if given is None else seconds(given, where="--timeout")
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
+    from stayon.machine import Machine
     from stayon.runtime.service import Service
 
 
 class Call(Record):
     """A verb being carried out: the service's name, the service (None if only its name is known), how the program was
-    called, the options by name (absent ones are not there), and what stands behind ``--``.
+    called, the options by name (absent ones are not there), what stands behind ``--``, which service was said ("" where
+    the program is the service), and the computer (None: this one).
     """
 
     name: str
@@ -27,12 +29,35 @@ class Call(Record):
     program: str = "stayon"
     given: Mapping[str, Any] = {}  # never changed: a Record's default is shared
     arguments: tuple[str, ...] = ()
+    target: str = ""
+    machine: Machine | None = None
+
+    def here(self) -> Machine:
+        """The ports of the computer that it is about."""
+        if self.machine is not None:
+            return self.machine
+        from stayon import app
+
+        return app.here()
+
+    def command(self, verb: str) -> str:
+        """What has to be typed for *verb*."""
+        instance = f" --instance {self.given['instance']}" if "instance" in self.given else ""
+        if self.program == "stayon":
+            service = self.target or self.name or "collector.py"
+            return f'stayon {verb} "{service}"{instance}' if " " in service else f"stayon {verb} {service}{instance}"
+        python = f"{os.path.basename(sys.executable).removesuffix('.exe')} " if self.program.endswith(".py") else ""
+        return f"{python}{self.program} {verb}{instance}"
 
 
-def execute(words: Sequence[str], *, program: str, service: Service | None = None) -> int:
-    """Do what *words* say, for *service* or for the one that they name; gives the exit code. Never raises."""
+def execute(
+    words: Sequence[str], *, program: str, service: Service | None = None, machine: Machine | None = None
+) -> int:
+    """Do what *words* say, for *service* or for the one that they name, on *machine* (None: this computer); gives the
+    exit code. Never raises.
+    """
     try:
-        return _execute(words, program, service)
+        return _execute(words, Call("", service, program, machine=machine))
     except StayonError as error:
         complain(f"{program}: {error}")
         if error.exit_code == exits.USAGE:
@@ -49,10 +74,11 @@ def execute(words: Sequence[str], *, program: str, service: Service | None = Non
         return exits.UNAVAILABLE
 
 
-def _execute(words: Sequence[str], program: str, service: Service | None) -> int:
+def _execute(words: Sequence[str], call: Call) -> int:
+    service, program = call.service, call.program
     if not words and service is not None:
         # The program alone means run, and a running service needs no grammar.
-        return _code("run:run")(Call(service.name, service, program))
+        return _code("run:run")(call.replace(name=service.name))
     from stayon.cli.words import help_text, overview, parse
 
     with_target = service is None
@@ -68,13 +94,20 @@ def _execute(words: Sequence[str], program: str, service: Service | None) -> int
     if understood.help:
         say(help_text(understood.verb, program, with_target=with_target))
         return exits.DONE
-    if service is None:
+    name = service.name if service is not None else ""
+    if understood.target:
         from stayon.cli.target import find
 
         name, service = find(understood.target)
-    else:
-        name = service.name
-    return _code(understood.verb.code)(Call(name, service, program, understood.given, understood.arguments))
+    return _code(understood.verb.code)(
+        call.replace(
+            name=name,
+            service=service,
+            given=understood.given,
+            arguments=understood.arguments,
+            target=understood.target,
+        )
+    )
 
 
 def _code(path: str) -> Callable[[Call], int]:
@@ -91,6 +124,26 @@ def say(text: str) -> None:
         return
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def answer(call: Call, fields: object, text: str) -> None:
+    """Print what came of *call*: *text*, or *fields* where ``--json`` was said."""
+    if "json" in call.given:
+        import json
+
+        text = json.dumps(fields, default=str)
+    say(text)
+
+
+def has_somebody_to_ask() -> bool:
+    """Whether a person sits at a terminal. (Windows takes NUL for one, but a real one has a size.)"""
+    if sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    try:
+        os.get_terminal_size(sys.stderr.fileno())
+    except OSError:
+        return False
+    return True
 
 
 def complain(text: str) -> None:

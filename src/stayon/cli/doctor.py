@@ -6,37 +6,30 @@ import os
 import sys
 
 from stayon import app, exits
-from stayon.cli.command import say
+from stayon.cli.command import answer
+from stayon.core.finding import BAD, OK, WARNING, Finding
 from stayon.core.record import Record
 from stayon.errors import StayonError, UsageError
-from stayon.platforms.places import check_directory
 from stayon.runtime.probe_address import listening_socket, parse_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stayon.cli.command import Call
     from stayon.core.spec import ServiceSpec
+    from stayon.machine import Machine
     from stayon.runtime.config.store import Loaded
     from stayon.runtime.service import Service
 
-OK, WARNING, BAD = "ok", "warning", "bad"
+PYTHON_PATH = "PYTHONPATH"
 
 # A log's worth, and room for a database to breathe.
 FREE_BYTES = 200 * 1024 * 1024
 
 
-class Finding(Record):
-    """One thing that was looked at: how it is, and what to do if it isn't well."""
-
-    verdict: str
-    subject: str
-    text: str
-    exit_code: int = exits.DONE
-
-
 class Patient(Record):
     """What the examinations look at. *loaded* is None if the configuration cannot be loaded."""
 
+    call: Call
     service: Service
     spec: ServiceSpec
     paths: app.Paths
@@ -53,12 +46,8 @@ def doctor(call: Call) -> int:
             code="usage.target",
         )
     findings = examine(call.service, call)
-    if "json" in call.given:
-        import json
-
-        say(json.dumps([finding.as_dict() for finding in findings], indent=2))
-    else:
-        say("\n".join(f"{finding.verdict:<8} {finding.subject:<14} {finding.text}" for finding in findings))
+    text = "\n".join(f"{finding.verdict:<8} {finding.subject:<14} {finding.text}" for finding in findings)
+    answer(call, [finding.as_dict() for finding in findings], text)
     return next((finding.exit_code for finding in findings if finding.verdict == BAD), exits.DONE)
 
 
@@ -74,11 +63,12 @@ def examine(service: Service, call: Call) -> list[Finding]:
     findings.append(
         Finding(OK, "program", f"{len(spec.jobs)} jobs, {len(spec.checks)} checks, {len(spec.workers)} workers")
     )
-    patient = Patient(service, spec, app.paths_of(app.here(), spec.name, options.instance), options)
+    paths = app.paths_of(call.here(), spec.name, options.instance)
+    patient = Patient(call, service, spec, paths, options)
     loaded = _configuration(patient)
     findings.append(loaded[1])
     patient = patient.replace(loaded=loaded[0])
-    for look in (_account, _directories, _space, _running, _probes):
+    for look in (_account, _directories, _space, _running, _probes, _manager):
         findings += look(patient)
     return findings
 
@@ -89,7 +79,7 @@ def _python() -> Finding:
 
 def _configuration(patient: Patient) -> tuple[Loaded | None, Finding]:
     try:
-        store = app.store_of(patient.service, patient.spec, patient.paths, patient.options, app.here())
+        store = app.store_of(patient.service, patient.spec, patient.paths, patient.options, patient.call.here())
         loaded = store.load()
     except StayonError as error:
         return None, _bad("configuration", error)
@@ -99,8 +89,8 @@ def _configuration(patient: Patient) -> tuple[Loaded | None, Finding]:
     return loaded, Finding(WARNING if loaded.warnings else OK, "configuration", text)
 
 
-def _account(_patient: Patient) -> list[Finding]:
-    facts = app.here().facts()
+def _account(patient: Patient) -> list[Finding]:
+    facts = patient.call.here().facts()
     text = f"{facts.get('account')} on {facts.get('host')}, {facts.get('system')}"
     if facts.get("uid") == 0:
         return [Finding(WARNING, "account", f"{text}: a service seldom needs root. Give it an account of its own.")]
@@ -108,20 +98,21 @@ def _account(_patient: Patient) -> list[Finding]:
 
 
 def _directories(patient: Patient) -> list[Finding]:
-    places = patient.paths.places
+    places, machine = patient.paths.places, patient.call.here()
     return [
-        _directory(name, path) for name, path in (("state", places.state), ("logs", places.logs), ("run", places.run))
+        _directory(machine, name, path)
+        for name, path in (("state", places.state), ("logs", places.logs), ("run", places.run))
     ]
 
 
-def _directory(name: str, path: str) -> Finding:
+def _directory(machine: Machine, name: str, path: str) -> Finding:
     """Whether *path* can be written to or, where it is missing, made."""
     existing = path
     while not os.path.isdir(existing) and existing != os.path.dirname(existing):
         existing = os.path.dirname(existing)
     if existing == path:
         try:
-            check_directory(path)
+            machine.check_directory(path)
         except StayonError as error:
             return Finding(BAD, name, str(error), error.exit_code)
         return Finding(OK, name, path)
@@ -143,7 +134,7 @@ def _space(patient: Patient) -> list[Finding]:
 
 
 def _running(patient: Patient) -> list[Finding]:
-    if app.is_locked(app.here(), patient.paths):
+    if app.is_locked(patient.call.here(), patient.paths):
         return [Finding(WARNING, "lock", f"it is running: a second start would end with {exits.TEMPORARY}")]
     leftover = (
         " (a socket is left of a former run; the next start replaces it)"
@@ -157,13 +148,43 @@ def _probes(patient: Patient) -> list[Finding]:
     listen = patient.loaded.host["probes.listen"] if patient.loaded is not None else patient.spec.probes
     if not listen:
         return [Finding(OK, "probes", "none")]
-    if app.is_locked(app.here(), patient.paths):
+    if app.is_locked(patient.call.here(), patient.paths):
         return [Finding(OK, "probes", f"http://{listen}, its own")]
     try:
         listening_socket(parse_address(listen)).close()
     except StayonError as error:
         return [_bad("probes", error)]
     return [Finding(OK, "probes", f"http://{listen} is free")]
+
+
+def _manager(patient: Patient) -> list[Finding]:
+    """What would be in the way of installing it, where that can be done."""
+    management = patient.call.here().management
+    if management is None:
+        return []
+    from stayon.cli.wanted import left_behind, loaded_from, wanted_installation
+
+    here = management()
+    try:
+        wanted = wanted_installation(patient.call, here.command)
+    except StayonError as error:
+        return [_bad("installation", error)]
+    left = left_behind(patient.spec.name, wanted, os.environ)
+    return [*here.preflight(wanted, loaded_from()), *_left_behind(left)]
+
+
+def _left_behind(names: list[str]) -> list[Finding]:
+    """One finding for all settings, and one for what Python is told here by its own variable."""
+    found = []
+    settings = [name for name in names if name.upper() != PYTHON_PATH]
+    if settings:
+        options = " ".join(f"--env {name}=VALUE" for name in settings)
+        text = f"{', '.join(settings)}: set here, but not for the service. Give it to install: {options}"
+        found.append(Finding(WARNING, "environment", text))
+    if len(settings) < len(names):
+        text = "it is set here, but a service has only what is installed: pip install what it points to, or use a venv"
+        found.append(Finding(WARNING, PYTHON_PATH, text))
+    return found
 
 
 def _bad(subject: str, error: StayonError) -> Finding:

@@ -6,10 +6,11 @@ import os
 import sys
 import time
 
-from stayon import app, exits
+from stayon import exits
 from stayon.cli.ask import peer
 from stayon.cli.words import level_of
 from stayon.core.duration import seconds
+from stayon.core.events import READABLE
 from stayon.errors import UnavailableError, UsageError
 from stayon.runtime.logs import filters
 from stayon.runtime.logs.follow import follow, read_last
@@ -21,33 +22,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stayon.cli.command import Call
-    from stayon.ports import DirectoryWatch
+    from stayon.machine import Machine
 
 STDOUT = 1
 
 
 def logs(call: Call) -> int:
     """Print the log: text for people, or with ``--json`` the lines as they are stored."""
-    given = call.given
+    given, machine = call.given, call.here()
+    machine.prepare()  # a console of Windows has to be told to show colours
     paths = peer(call).paths
     directory, count = paths.places.logs, _count(given.get("lines", "50"))
     wanted = _wanted(given)
     show = _shown_as_stored if "json" in given else _text()
     if "follow" not in given:
-        lines = _read(directory, paths.log_name, count, wanted)
+        lines = _read(directory, paths.log_name, count, wanted, machine.open_shared)
         for line in lines:
             show(line)
         return exits.DONE
-    watch = app.here().directory_watch()
-    watch.watch([directory], writes=True)
-    for line in follow(directory, paths.log_name, lambda timeout_s: _wait(watch, timeout_s), count, wanted):
+    for line in follow(directory, paths.log_name, _waiter(machine, directory), count, wanted, machine.open_shared):
         show(line)
     return exits.DONE
 
 
-def _read(directory: str, name: str, count: int, wanted: Callable[[str], bool]) -> list[str]:
+def _read(
+    directory: str, name: str, count: int, wanted: Callable[[str], bool], opener: Callable[[str], int]
+) -> list[str]:
     try:
-        lines = read_last(directory, name, count, wanted)
+        lines = read_last(directory, name, count, wanted, opener)
     except OSError as error:
         raise UnavailableError(
             "the log cannot be read",
@@ -62,15 +64,19 @@ def _read(directory: str, name: str, count: int, wanted: Callable[[str], bool]) 
     return lines
 
 
-def _wait(watch: DirectoryWatch, timeout_s: float) -> None:
-    """Until something happens in the directory, or *timeout_s* is over."""
-    import select
-
+def _waiter(machine: Machine, directory: str) -> Callable[[float], object]:
+    """Call it to wait until something happens in *directory*, or so many seconds are over."""
+    watch, poller = machine.directory_watch(), machine.poller()
+    watch.watch([directory], writes=True)
     fd = watch.fileno()
-    if fd < 0:
-        time.sleep(timeout_s)
-    elif select.select([fd], [], [], timeout_s)[0]:
-        watch.drain()
+    if fd >= 0:
+        poller.register(fd, READABLE)
+
+    def wait(timeout_s: float) -> None:
+        if poller.wait(timeout_s):
+            watch.drain()
+
+    return wait
 
 
 def _wanted(given: Mapping[str, str]) -> Callable[[str], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import allocate_lock
 
 from stayon.cli.command import complain
 from stayon.core.record import Record
@@ -76,13 +77,17 @@ def run(call: Call) -> int:
         restarts=before.restarts,
     )
     start = _Start(before, time.monotonic(), os.getcwd())
+    # The guard of an end that takes too long must not begin another while this one waits for its successor.
+    turn = allocate_lock()
 
     def leave(ending: app.Ending) -> NoReturn:
-        _start_again_if_wanted(call, ending, start)
+        with turn:
+            _start_again_if_wanted(call, ending, start)
         os._exit(ending.exit_code)
 
     ending = app.run(call.service, options, leave)
-    _start_again_if_wanted(call, ending, start)
+    with turn:
+        _start_again_if_wanted(call, ending, start)
     return ending.exit_code
 
 
@@ -133,18 +138,25 @@ def _after(history: History, restarts: int, wait_s: float) -> Handover:
 
 
 def _replace(handover: Handover, ending: Ending, directory: str) -> None:
-    """Become a new start of this program: same pid, same terminal, and the lock is never free in between.
+    """Become a new start of this program: same terminal, same pid where that is possible, and the lock is never free in
+    between.
 
     Returns if that cannot be done, having said why: the process then ends as if nothing had been wanted.
     """
+    from stayon import app
+
+    machine = app.here()
+    if handover.wait_s and not machine.keeps_process:
+        # Whoever looks finds this process by the status page, not the next.
+        time.sleep(handover.wait_s)
+        handover = handover.replace(wait_s=0.0)
     ending.lock.keep_across_exec()
-    os.environ[HANDOVER] = handover.text()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
     try:
         # The words of the command line may be relative to where it was said.
         os.chdir(directory)
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  # no shell: just what is meant
+        machine.become([sys.executable, *sys.orig_argv[1:]], {HANDOVER: handover.text()})
     except OSError as error:
         complain(f"cannot start again: {error}")

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from stayon.core.installation import Change, Managed
     from stayon.runtime.status_reading import Reading
 
 _JOB_COLUMNS = ("job", "running", "success", "failure", "timeout", "skipped", "last_success")
 
 
-def status_text(name: str, found: Reading) -> str:
+def status_text(name: str, found: Reading, kept: Managed | None = None) -> str:
     """The status as text, a line a fact, and a table of the jobs."""
     lines = [f"{name}: {found.text}"]
     page = found.status
+    installed = _installed(kept, found) if kept is not None else ""
     if page is None:
-        return lines[0]
+        return f"{lines[0]}\n  installed {installed}" if installed else lines[0]
     facts = {
+        "installed": installed,
         "status": page.status,
         "health": page.health if page.exit_code is None else "",
         "config": f"generation {page.generation}" if page.generation else "",
         "restarts": str(page.restarts) if page.restarts else "",
         "probes": f"http://{page.probes}" if page.probes else "",
         "logs": page.logs,
+        "log level": page.log_level,
     }
     lines += [f"  {fact:<9} {value}" for fact, value in facts.items() if value]
     if page.jobs:
@@ -34,10 +38,34 @@ def status_text(name: str, found: Reading) -> str:
     return "\n".join(lines)
 
 
+def _installed(kept: Managed, found: Reading) -> str:
+    text = f"{kept.start} start, as {kept.account}"
+    if found.status is not None and found.status.exit_code is None and found.status.pid != kept.pid:
+        return f"{text}; {kept.state} there: process {found.status.pid} was started by hand"
+    return text
+
+
 def _table(jobs: tuple[Mapping[str, Any], ...]) -> list[str]:
-    rows = [_JOB_COLUMNS, *(tuple(str(job.get(column, "")) for column in _JOB_COLUMNS) for job in jobs)]
-    widths = [max(len(row[position]) for row in rows) for position in range(len(_JOB_COLUMNS))]
-    lines = [
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    lines = table(_JOB_COLUMNS, [[str(job.get(column, "")) for column in _JOB_COLUMNS] for job in jobs])
     return lines + [f"  {job['job']}: {job['last_error']}" for job in jobs if job.get("last_error")]
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """*rows* below *head*, in columns, a line each."""
+    cells = [head, *rows]
+    widths = [max(len(row[position]) for row in cells) for position in range(len(head))]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]
+
+
+def changes_text(changes: Sequence[Change], *, both: bool) -> str:
+    """What is made, changed or taken away, a line each, with what this computer's manager can't do. *both*: show what
+    it was and what it is, else the one of them that there is.
+    """
+    width = max((len(change.name) for change in changes), default=0)
+    lines = []
+    for change in changes:
+        text = f"{change.old or 'none'} -> {change.new or 'none'}" if both else change.new or change.old or "none"
+        lines.append(f"  {change.name:<{width}}  {text}" + (f"  ({change.warning})" if change.warning else ""))
+    return "\n".join(lines)

@@ -20,7 +20,7 @@ def find(target: str) -> tuple[str, Service | None]:
 
     Imports the user's module, which starts nothing. Raises ``UsageError``, or ``FailedError`` if the import fails.
     """
-    place, _, attribute = target.partition(":")
+    place, attribute = split(target)
     if place.endswith(".py") or os.sep in place:
         namespace = _file(place)
     elif attribute:
@@ -29,6 +29,13 @@ def find(target: str) -> tuple[str, Service | None]:
         return target, None
     service = pick(namespace, attribute, place)
     return service.name, service
+
+
+def split(target: str) -> tuple[str, str]:
+    """The file or module of *target*, and what is meant in it ("": the only one). A drive's colon parts nothing."""
+    drive, rest = os.path.splitdrive(target)
+    place, _, attribute = rest.partition(":")
+    return drive + place, attribute
 
 
 def pick(namespace: Mapping[str, Any], attribute: str, place: str) -> Service:
@@ -72,7 +79,9 @@ def _which(services: Mapping[str, Any], place: str) -> str:
 def _file(path: str) -> Mapping[str, Any]:
     if not os.path.isfile(path):
         raise UsageError("there is no such file", where=path, hint="Check the path.", code="usage.no-file")
-    from importlib.util import module_from_spec, spec_from_file_location
+    # What ``importlib.util`` has them from; itself it imports more.
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import spec_from_file_location
 
     name = os.path.basename(path).removesuffix(".py")
     spec = spec_from_file_location(name, os.path.abspath(path))

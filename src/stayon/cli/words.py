@@ -28,7 +28,8 @@ class Option(Record):
 
 class Verb(Record):
     """What can be asked for: where its code is ("module:function" below ``stayon.cli``), what it takes, and an
-    example.
+    example. *word* may stand behind the service. *alone*: it is not about one service. *passes_on*: what stands behind
+    ``--`` goes to the service.
     """
 
     name: str
@@ -36,6 +37,9 @@ class Verb(Record):
     summary: str
     example: str
     options: tuple[Option, ...] = ()
+    word: str = ""
+    alone: bool = False
+    passes_on: bool = False
 
 
 INSTANCE = Option("instance", "which of several instances is meant", "NAME")
@@ -44,6 +48,25 @@ SET = Option("set", "a setting that goes before file and environment", "KEY=VALU
 JSON = Option("json", "answer in JSON, for scripts")
 TIMEOUT = Option("timeout", "how long to wait for it to be done (default: the service's own limit)", "DURATION")
 LEVEL = Option("level", "trace, debug, info, notice, warning, error or critical", "LEVEL")
+DRY_RUN = Option("dry-run", "say what would be changed, and change nothing")
+
+ACCOUNT = Option("account", "who it runs as (default: an account with few rights); passwords are asked for", "ACCOUNT")
+
+# How a service is to be kept: what ``install`` makes so, and ``export`` writes down.
+INSTALLATION = (
+    CONFIG,
+    SET,
+    INSTANCE,
+    ACCOUNT,
+    Option("start", "auto (with the computer), delayed, manual or disabled", "WHEN"),
+    Option("after", "a service that has to run before it", "SERVICE", many=True),
+    Option("env", "a variable of its environment", "KEY=VALUE", many=True),
+    Option("controllers", "a group whose members may start and stop it", "GROUP"),
+    Option("display-name", "what lists of services call it", "TEXT"),
+)
+NEW_PASSWORD = Option(
+    "new-password", "the account has another password now: tell the system (STAYON_PASSWORD, or asked)"
+)
 
 VERBS = (
     Verb(
@@ -59,33 +82,62 @@ VERBS = (
             Option("restart", "start again by the service's restart policy when it fails"),
             Option("no-restart", "do not, even if the service declares a policy"),
         ),
+        passes_on=True,
+    ),
+    Verb(
+        "install",
+        "install:install",
+        "have the system keep it: make its entry there, or bring it up to date, and say what was changed",
+        "install --account LocalService --start delayed --now",
+        (*INSTALLATION, NEW_PASSWORD, Option("now", "start it at once"), DRY_RUN, JSON),
+    ),
+    Verb(
+        "uninstall",
+        "uninstall:uninstall",
+        "stop it and take it away from the system; configuration, state and logs stay",
+        "uninstall --dry-run",
+        (
+            INSTANCE,
+            Option("purge", "remove its configuration, state and logs as well"),
+            Option("yes", "do not ask before that", short="y"),
+            DRY_RUN,
+            JSON,
+        ),
+    ),
+    Verb(
+        "start",
+        "managed:start",
+        "have the system start it, and wait until it is RUNNING",
+        "start --timeout 30s",
+        (INSTANCE, TIMEOUT, JSON),
+        passes_on=True,
     ),
     Verb(
         "status",
-        "ask:status",
+        "status:status",
         "how it is: state, pid, since when, jobs; works on a hung process too",
         "status --json",
         (INSTANCE, JSON),
     ),
     Verb(
         "stop",
-        "ask:stop",
+        "managed:stop",
         "stop it gracefully and wait until it is gone",
         "stop --timeout 30s",
         (INSTANCE, TIMEOUT, JSON),
     ),
-    Verb("pause", "ask:pause", "let running jobs finish and start no more", "pause", (INSTANCE, TIMEOUT, JSON)),
-    Verb("resume", "ask:resume", "go on after a pause", "resume", (INSTANCE, TIMEOUT, JSON)),
+    Verb("pause", "managed:pause", "let running jobs finish and start no more", "pause", (INSTANCE, TIMEOUT, JSON)),
+    Verb("resume", "managed:resume", "go on after a pause", "resume", (INSTANCE, TIMEOUT, JSON)),
     Verb(
         "restart",
-        "ask:restart",
+        "managed:restart",
         "stop it gracefully and start it again with the same arguments",
         "restart",
         (INSTANCE, TIMEOUT, JSON),
     ),
     Verb(
         "reload",
-        "ask:reload",
+        "managed:reload",
         "read the configuration again, all of it or nothing",
         "reload",
         (INSTANCE, TIMEOUT, JSON),
@@ -106,6 +158,14 @@ VERBS = (
         ),
     ),
     Verb(
+        "level",
+        "level:level",
+        "have it log more or less from now on, or (with -) what is configured; alone: say what holds",
+        "level debug --for 10m",
+        (INSTANCE, Option("for", "for how long (default: until it is reset, or reloads)", "DURATION"), JSON),
+        word="LEVEL",
+    ),
+    Verb(
         "dump", "ask:dump", "the stacks of all its threads and tasks, and what is under way", "dump", (INSTANCE, JSON)
     ),
     Verb(
@@ -113,7 +173,15 @@ VERBS = (
         "doctor:doctor",
         "check everything it needs before it needs it",
         "doctor",
-        (CONFIG, SET, INSTANCE, JSON),
+        (CONFIG, SET, INSTANCE, ACCOUNT, JSON),
+    ),
+    Verb("list", "listing:listing", "the services that stayon has installed here", "list --json", (JSON,), alone=True),
+    Verb(
+        "export",
+        "export:export",
+        "print what install would make, as commands that do not need stayon",
+        "export --format powershell",
+        (Option("format", "sc or powershell (default: sc)", "FORMAT"), *INSTALLATION),
     ),
 )
 
@@ -147,24 +215,26 @@ def parse(words: Sequence[str], *, with_target: bool) -> Words:
     while left:
         word = left.pop(0)
         if word == "--":
-            return Words(verb, given, _target(targets, verb, with_target=with_target), tuple(left))
+            break
         if word in ("-h", "--help"):
             return Words(verb, given, help=True)
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":
             _take(word, left, options, given, verb)
         else:
             targets.append(word)
-    return Words(verb, given, _target(targets, verb, with_target=with_target))
+    if verb.word and len(targets) > with_target:
+        given[verb.word.lower()] = targets.pop(with_target)
+    return Words(verb, given, _target(targets, verb, with_target=with_target), tuple(left))
 
 
-def level_of(text: str) -> int:
-    """The level that ``--level`` names. Raises ``UsageError``: on a command line a wrong one is a wrong use."""
+def level_of(text: str, where: str = "--level") -> int:
+    """The level that *text* names, given at *where*. Raises ``UsageError``: here a wrong one is a wrong use."""
     from stayon.core import levels
 
     try:
         return levels.parse(text)
     except ConfigError as error:
-        raise UsageError(error.what, where="--level", hint=error.hint, code="usage.option") from error
+        raise UsageError(error.what, where=where, hint=error.hint, code="usage.option") from error
 
 
 def _verb(word: str) -> Verb:
@@ -195,6 +265,7 @@ def _take(word: str, left: list[str], options: dict[str, Option], given: dict[st
 
 
 def _target(targets: list[str], verb: Verb, *, with_target: bool) -> str:
+    with_target = with_target and not verb.alone
     if with_target and len(targets) == 1:
         return targets[0]
     if with_target and not targets:
@@ -219,7 +290,10 @@ def overview(program: str, *, with_target: bool) -> str:
     width = max(len(verb.name) for verb in VERBS)
     lines = [f"usage: {program} VERB{behind} [OPTIONS]", ""]
     if with_target:
-        lines += ["SERVICE is a file (collector.py), module:service, or the name of a service that runs.", ""]
+        lines += [
+            "SERVICE is a file (collector.py), module:service, or the name of a service that runs or is installed.",
+            "",
+        ]
     lines += [f"  {verb.name:<{width}}  {verb.summary}" for verb in VERBS]
     lines += ["", f"example: {program} {VERBS[0].name}{' collector.py' if with_target else ''}"]
     lines += [f"More on one: {program} VERB --help"]
@@ -228,8 +302,9 @@ def overview(program: str, *, with_target: bool) -> str:
 
 def help_text(verb: Verb, program: str, *, with_target: bool) -> str:
     """What ``VERB --help`` prints."""
+    with_target = with_target and not verb.alone
     behind = " SERVICE" if with_target else ""
-    rest = " [-- ARGUMENT...]" if verb.name == "run" else ""
+    rest = f" [{verb.word}]" if verb.word else " [-- ARGUMENT...]" if verb.passes_on else ""
     lines = [
         f"usage: {program} {verb.name}{behind}{' [OPTIONS]' if verb.options else ''}{rest}",
         "",

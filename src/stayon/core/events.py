@@ -10,7 +10,9 @@ WRITABLE = 4
 
 
 class Report(Record):
-    """What the host tells whoever started it."""
+    """What the host tells whoever started it. *checkpoint* and *wait_hint_s* are a pending state's pulse
+    (``core.pulse``), 0 in the others.
+    """
 
     state: str
     status: str = ""
@@ -24,7 +26,8 @@ class Event(Record):
     """What a platform tells besides requests, for ``on_event``: ``continued`` after Ctrl-Z; power, session, custom
     codes.
 
-    *detail* is the platform's own word for it, *code* its number (a custom code, a session), 0 for none.
+    *detail* is the platform's own word for it, *code* its number (a custom code, a session, by how many milliseconds
+    the clock was set), 0 for none.
     """
 
     kind: str

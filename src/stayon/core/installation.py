@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from stayon.core.record import Record
+from stayon.core.spec import checked_choice
+from stayon.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from stayon.core.restart import Policy
 
 AUTO = "auto"
@@ -14,14 +19,34 @@ MANUAL = "manual"
 DISABLED = "disabled"
 START_TYPES = (AUTO, DELAYED, MANUAL, DISABLED)
 
+NETWORK_UP = "network-up"
+NETWORK_DOWN = "network-down"
+DEVICE = "device:"
+EVENT = "event:"
+
+# What ``Service.installation`` takes, and what holds where nothing is said.
+DEFAULTS: dict[str, Any] = {
+    "account": "",
+    "start": AUTO,
+    "after": (),
+    "groups": (),
+    "triggers": (),
+    "privileges": (),
+    "controllers": "",
+    "environment": {},
+}
+
 
 class Installation(Record):
     """A service as it is wanted in the manager. Times in seconds; names are the manager's own.
 
     *command* is a list: program and arguments. *account* "" is the manager's least privileged default. *after* are
-    services that have to run before it, *groups* load-order groups (SCM). *triggers* start it on demand
-    ("network-up", "network-down", "device:GUID", "event:GUID"). *controllers* names a group whose members may start and
+    services that have to run before it, *groups* load-order groups (SCM). *triggers* start it on demand ("network-up",
+    "device:GUID", "event:GUID") or stop it ("network-down"). *controllers* names a group whose members may start and
     stop it. *mark* tells that it is ours, and of which version.
+
+    *password* gives the account's password; it is called only if one has to be told to the manager: when the account is
+    new, or if *fresh_password* says that it is another now.
     """
 
     name: str
@@ -40,16 +65,23 @@ class Installation(Record):
     privileges: tuple[str, ...] = ()
     controllers: str = ""
     environment: tuple[tuple[str, str], ...] = ()
-    # Directories that the account has to own: (path, "read" | "write").
+    # The service's directories, and what it may do there: (path, "read" | "write" | "publish": that
+    # is "write", with all users reading).
     directories: tuple[tuple[str, str], ...] = ()
+    password: Callable[[], str] | None = None
+    fresh_password: bool = False
 
 
 class Change(Record):
-    """One difference that installing makes: a thing's name, what it is, and what it will be ("": it isn't there)."""
+    """One difference that installing makes: a thing's name, what it is, and what it will be ("": it isn't there).
+
+    *warning* is not empty if this computer's manager can't have it so; everything else holds all the same.
+    """
 
     name: str
     old: str
     new: str
+    warning: str = ""
 
 
 class Managed(Record):
@@ -68,3 +100,90 @@ class Managed(Record):
     command: str = ""
     mark: str = ""
     display_name: str = ""
+
+
+def checked_options(said: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``Installation`` that *said*, options with the names of ``DEFAULTS``, stands for, with defaults.
+
+    Raises ``UsageError`` ("spec.choice", "spec.installation").
+    """
+    given = {**DEFAULTS, **said}
+    return {
+        "account": _text(given["account"], "account"),
+        "start": checked_choice(given["start"], START_TYPES, "start"),
+        "after": _names(given["after"], "after"),
+        "groups": _names(given["groups"], "groups"),
+        "triggers": tuple(_trigger(each) for each in _names(given["triggers"], "triggers")),
+        "privileges": tuple(_privilege(each) for each in _names(given["privileges"], "privileges")),
+        "controllers": _text(given["controllers"], "controllers"),
+        "environment": _environment(given["environment"]),
+    }
+
+
+def is_guid(written: str) -> bool:
+    """Whether *written* has the form 4d36e96b-e325-11ce-bfc1-08002be10318."""
+    parts = written.split("-")
+    digits = frozenset("0123456789abcdefABCDEF")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(digits.issuperset(part) for part in parts)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not _is_plain(value):
+        raise _wrong(f"{what}={value!r} is not a name", "Give it as text, on one line.")
+    return value.strip()
+
+
+def _names(value: object, what: str) -> tuple[str, ...]:
+    if not isinstance(value, (tuple, list)):
+        raise _wrong(f"{what}={value!r} is not a list", f'Give a list of names, even of one: {what}=["..."].')
+    names = tuple(_text(each, what) for each in value)
+    if "" in names:
+        raise _wrong(f"{what}={value!r} has an empty name in it", "Take it away, or complete it.")
+    if len(set(names)) < len(names):
+        raise _wrong(f"{what}={value!r} has a name twice in it", "Take one away.")
+    return names
+
+
+def _trigger(written: str) -> str:
+    kind, colon, guid = written.partition(":")
+    if written in (NETWORK_UP, NETWORK_DOWN):
+        return written
+    if kind + colon in (DEVICE, EVENT):
+        if is_guid(guid.strip("{}")):
+            return kind + colon + guid.strip("{}").lower()
+        raise _wrong(
+            f"{guid!r} of the trigger {written!r} is not a GUID",
+            f"Write it as {kind}:4d36e96b-e325-11ce-bfc1-08002be10318",
+        )
+    raise _wrong(
+        f"the trigger {written!r} is not known",
+        f"Say one of {NETWORK_UP}, {NETWORK_DOWN}, {DEVICE}GUID (a device interface), {EVENT}GUID (an ETW provider).",
+    )
+
+
+def _privilege(name: str) -> str:
+    if not (name.startswith("Se") and name.endswith("Privilege") and name.isalnum()):
+        raise _wrong(f"{name!r} is not a privilege", 'Write it as Windows does: "SeChangeNotifyPrivilege".')
+    return name
+
+
+def _environment(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise _wrong(f"environment={value!r} is not a dict", 'Give names and values: {"TZ": "UTC"}.')
+    for name, content in value.items():
+        if not isinstance(name, str) or not name or "=" in name or not _is_plain(name):
+            raise _wrong(
+                f"the environment can't have a variable {name!r}", 'Use a name without "=" and control characters.'
+            )
+        if not isinstance(content, str) or "\0" in content:
+            raise _wrong(f"the variable {name} can't be {content!r}", "Give it as text.")
+    return tuple(value.items())
+
+
+def _is_plain(written: str) -> bool:
+    """Whether it has no control characters: what is stored behind a zero would be another value."""
+    return all(letter >= " " for letter in written)
+
+
+def _wrong(what: str, hint: str) -> UsageError:
+    return UsageError(what, hint=hint, code="spec.installation")

@@ -10,7 +10,7 @@ from stayon.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     Path = tuple[str | int, ...]
@@ -70,21 +70,6 @@ def plan(
         elif _differ(current[name], new):
             later.append(Step(RELOAD, name, current[name], new))
     return (*stops, *later)
-
-
-def apply(steps: Iterable[Step], parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The parts as they are after *steps*. Raises ``ValueError`` for a step that does not fit what is there."""
-    result = dict(parts)
-    for step in steps:
-        if (step.name in result) is (step.action == START):
-            raise ValueError(
-                f"{step.action} {step.name}: it is {'there already' if step.action == START else 'not there'}"
-            )
-        if step.action == STOP:
-            del result[step.name]
-        else:
-            result[step.name] = step.new
-    return result
 
 
 def diff(old: object, new: object, path: Path = ()) -> tuple[Change, ...]:

@@ -7,8 +7,9 @@ import time
 
 from stayon import exits
 from stayon.core.events import Request
-from stayon.core.states import FORCE, RELOAD, STOP
+from stayon.core.states import RELOAD
 from stayon.errors import UsageError
+from stayon.platforms.presses import Presses
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from stayon.core.events import Report
 else:
     import _signal as signal  # the standard module's C half: the rest makes enums of its constants, 0.5 MB
-
-# Ctrl-C goes to the whole foreground group, and wrappers (uv run, npm, timeout) pass it on once more: a second stop
-# signal within this time is the same one. Nobody presses twice that quickly.
-SAME_PRESS_S = 0.1
 
 _STOPS: dict[int, tuple[str, int]] = {
     signal.SIGINT: ("SIGINT", exits.INTERRUPTED),
@@ -45,11 +42,10 @@ class Console:
     name = "console"
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+        self._presses = Presses(monotonic)
         self._read_fd = self._write_fd = self._wakeup_before = -1
         self._before: dict[int, Any] = {}
         self._terminal_fd = -1
-        self._stop_asked_at: float | None = None
 
     def attach(self) -> int:
         """Take the signals over; gives the descriptor that is readable when ``requests`` has some.
@@ -120,7 +116,7 @@ class Console:
 
     def _request(self, signum: int) -> Request | None:
         if signum in _STOPS:
-            return self._stop(*_STOPS[signum])
+            return self._presses.request(*_STOPS[signum])
         if signum in _DUMPS:
             return Request("dump", _DUMPS[signum])
         if signum == signal.SIGTSTP:
@@ -129,15 +125,6 @@ class Console:
             return Request(RELOAD, "SIGUSR1")
         if signum == signal.SIGHUP:
             if self._terminal_fd != -1 and not os.isatty(self._terminal_fd):
-                return self._stop("SIGHUP", exits.TERMINATED, "the terminal was closed")
+                return self._presses.request("SIGHUP", exits.TERMINATED, "the terminal was closed")
             return Request(RELOAD, "SIGHUP")
         return None
-
-    def _stop(self, source: str, exit_code: int, detail: str = "") -> Request | None:
-        now = self._monotonic()
-        if self._stop_asked_at is None:
-            self._stop_asked_at = now
-            return Request(STOP, source, detail, exit_code)
-        if now - self._stop_asked_at < SAME_PRESS_S:
-            return None
-        return Request(FORCE, source, detail, exit_code)

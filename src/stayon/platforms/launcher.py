@@ -20,6 +20,9 @@ else:
 # The exit code of a child that somebody else in this process has reaped: it is lost.
 LOST = 255
 
+# How long a killed process may take to be gone: one that hangs in the kernel never is.
+BURIAL_S = 5.0
+
 # Ignored by Python, or handled by us. A handler is reset by exec, an ignored signal stays ignored, so those are set
 # back.
 _DEFAULT_IN_CHILD = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT)
@@ -85,13 +88,24 @@ class UnixChild:
         with self._lock:
             if self._reaped:
                 return
-            self._kill_group()
+            self._signal_group(signal.SIGKILL)
             if self._exit_code is not None:
                 self._reap()
 
-    def _kill_group(self) -> None:
+    def stop(self, grace_s: float) -> int | None:
+        """Send its group SIGTERM, wait for it for at most *grace_s*, and kill what is left. Gives its exit code; None
+        if even that did not end it. Blocks.
+        """
+        with self._lock:
+            if not self._reaped:
+                self._signal_group(signal.SIGTERM)
+        self.wait(grace_s)
+        self.kill()
+        return self.wait(BURIAL_S)
+
+    def _signal_group(self, number: int) -> None:
         try:
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
             return  # nobody is left; macOS says EPERM when only the zombie is
 

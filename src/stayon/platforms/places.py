@@ -19,6 +19,9 @@ HOME_VARIABLE = "STAYON_HOME"
 
 WINDOWS, MACOS = "win32", "darwin"
 
+_PORTS = tuple(kind + number for kind in ("COM", "LPT") for number in "123456789\xb9\xb2\xb3")
+_DEVICES = ("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", *_PORTS)
+
 
 class Account(Record):
     """Who asks for places: on which system (as ``sys.platform`` says it), as root or not, and that account's home."""
@@ -34,7 +37,7 @@ def places_of(name: str, account: Account, env: Mapping[str, str]) -> Places:
     A pure function: the same everywhere for the same arguments, and nothing is made. Raises ``UsageError`` for a name
     that can't be a directory, or a STAYON_HOME that is not absolute; ``UnavailableError`` where an account has no home.
     """
-    _check_name(name)
+    _check_name(name, account.system)
     if env.get(HOME_VARIABLE):
         return _below(name, account, env[HOME_VARIABLE])
     if account.system == WINDOWS:
@@ -100,8 +103,13 @@ def _is_absolute(path: str, system: str) -> bool:
     return path.startswith("/")
 
 
-def _check_name(name: str) -> None:
-    if not name or name.startswith(".") or any(letter in '/\\:*?"<>|' or letter < " " for letter in name):
+def _check_name(name: str, system: str) -> None:
+    is_bad = not name or name.startswith(".") or any(letter in '/\\:*?"<>|' or letter < " " for letter in name)
+    if system == WINDOWS and not is_bad:
+        # The end is cut off there, so that two names would be one; and a device's name is the device, in any directory
+        # (https://learn.microsoft.com/windows/win32/fileio/naming-a-file).
+        is_bad = name[-1] in ". " or name.partition(".")[0].rstrip().upper() in _DEVICES
+    if is_bad:
         raise UsageError(
             "a service's name has to be one that a directory can have",
             where=repr(name),
@@ -116,10 +124,15 @@ def make_directory(path: str, mode: int = 0o700) -> None:
     Refuses what others could tamper with: a directory of another account (but root's), or in one that everybody may
     write to and that isn't sticky. Raises ``NotPermittedError`` or ``UnavailableError``, which name the directory.
     """
+    if os.name == "nt":
+        from stayon.platforms.windows import security
+
+        security.make_directory(path, mode)
+        return
     try:
         _make(path, mode)
     except OSError as error:
-        raise _not_made(error.filename or path, error) from error
+        raise not_made(error.filename or path, error) from error
     check_directory(path)
 
 
@@ -127,16 +140,21 @@ def check_directory(path: str) -> None:
     """Whether a service may keep its things in the directory *path*. Raises as ``make_directory``, and makes
     nothing.
     """
+    if os.name == "nt":
+        from stayon.platforms.windows import security
+
+        security.check_directory(path)
+        return
     try:
         found = os.stat(path)
     except OSError as error:
-        raise _not_made(error.filename or path, error) from error
+        raise not_made(error.filename or path, error) from error
     if found.st_uid not in (0, os.geteuid()):
-        raise _unsafe(path, f"it belongs to the account with the number {found.st_uid}")
+        raise unsafe(path, f"it belongs to the account with the number {found.st_uid}")
     if found.st_mode & stat.S_IWOTH:
-        raise _unsafe(path, "everybody may write to it")
+        raise unsafe(path, "everybody may write to it")
     if not os.access(path, os.W_OK | os.X_OK):
-        raise _not_made(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        raise not_made(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _make(path: str, mode: int) -> None:
@@ -147,7 +165,7 @@ def _make(path: str, mode: int) -> None:
         return
     found = os.stat(above)
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise _unsafe(above, "everybody may write to it, and it is not sticky")
+        raise unsafe(above, "everybody may write to it, and it is not sticky")
     try:
         os.mkdir(path, mode)
     except FileExistsError:
@@ -155,17 +173,19 @@ def _make(path: str, mode: int) -> None:
             raise
 
 
-def _unsafe(path: str, why: str) -> NotPermittedError:
+def unsafe(path: str, why: str) -> NotPermittedError:
+    """The error for a directory in which others could meddle."""
     return NotPermittedError(
         "the directory is not safe for a service's things",
         where=path,
         why=why,
-        hint=f"Correct its owner and mode, or set {HOME_VARIABLE} to another directory.",
+        hint=f"Correct its owner and permissions, or set {HOME_VARIABLE} to another directory.",
         code="places.unsafe",
     )
 
 
-def _not_made(path: str, error: OSError) -> NotPermittedError | UnavailableError:
+def not_made(path: str, error: OSError) -> NotPermittedError | UnavailableError:
+    """The error for a directory that the system refuses."""
     what, why = "the directory can't be made, or not written to", error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
         hint = f"Use an account that may, or set {HOME_VARIABLE} to a directory where this one may write."

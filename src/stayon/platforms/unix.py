@@ -11,6 +11,8 @@ from stayon.platforms.libc import Library
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
 else:
     import _signal as signal  # the standard module's C half
 
@@ -38,6 +40,17 @@ def suspend() -> None:
     moment, as if it had been continued already.
     """
     signal.pthread_kill(get_ident(), signal.SIGSTOP)
+
+
+def become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Go on as *command*, with *environment* besides our own, in this very process. Raises ``OSError``."""
+    os.environ.update(environment)
+    os.execv(command[0], tuple(command))  # noqa: S606  # no shell: just what is meant
+
+
+def open_shared(path: str) -> int:
+    """A descriptor to read the file at *path*, in nobody's way. Raises ``OSError``."""
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def account_home(env_home: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from _thread import get_ident
 
-from stayon.runtime.logs.entry import current_job
+from stayon.runtime.logs.job import current_job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -43,6 +43,13 @@ class Context:
         return self._host.arguments
 
     @property
+    def start_reason(self) -> str:
+        """Why the service manager has started it, where it tells: "demand", "auto", "delayed", "trigger", "restart"
+        (after a failure), several with "+"; else the empty string.
+        """
+        return self._host.equipment.start_reason
+
+    @property
     def paused(self) -> Flag:
         """Set while the service is paused or about to be."""
         return self._host.paused

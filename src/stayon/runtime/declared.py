@@ -16,7 +16,6 @@ from stayon.core.spec import (
     optional_seconds,
 )
 from stayon.errors import UsageError
-from stayon.runtime.probe_address import parse_address
 from stayon.runtime.service import CHECK_DEFAULTS, JOB_DEFAULTS, SERVICE_DEFAULTS, WORKER_DEFAULTS, complete
 
 TYPE_CHECKING = False
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 def service_spec(service: Service) -> ServiceSpec:
     """The checked spec of *service*. Raises ``UsageError`` with the file and line of the first mistake."""
     spec = _at(service.where, lambda: _service(service))
+    if service.installed_as:
+        _at(service.installed_where, lambda: _check_installation(service.installed_as))
     names: dict[str, str] = {}
     parts: dict[str, list[Any]] = {"job": [], "check": [], "worker": []}
     for declaration in service.declarations:
@@ -74,6 +75,13 @@ def _rule(said: dict[str, Any], options: dict[str, Any]) -> Every | Cron:
     return schedule.every(said["interval"], **shared)
 
 
+def _check_installation(said: dict[str, Any]) -> None:
+    from stayon.core.installation import DEFAULTS, checked_options
+
+    complete(said, DEFAULTS, "an installation")
+    checked_options(said)
+
+
 def _service(service: Service) -> ServiceSpec:
     options = complete(service.options, SERVICE_DEFAULTS, "a service")
     return ServiceSpec(
@@ -85,11 +93,18 @@ def _service(service: Service) -> ServiceSpec:
         stop_timeout_s=seconds(options["stop_timeout"]),
         hook_timeout_s=seconds(options["hook_timeout"]),
         hang_timeout_s=optional_seconds(options["hang_timeout"]),
-        probes="" if options["probes"] is None else str(parse_address(options["probes"])),
+        probes="" if options["probes"] is None else _address(options["probes"]),
         jobs=(),
         checks=(),
         workers=(),
     )
+
+
+def _address(listen: str | int) -> str:
+    # With it come sockets, which a service without probes does not pay for.
+    from stayon.runtime.probe_address import parse_address
+
+    return str(parse_address(listen))
 
 
 def _check(declaration: Declaration) -> CheckSpec:

@@ -65,6 +65,7 @@ class Equipment(Record):
     crash_path: str = ""
     instance: str = ""
     arguments: tuple[str, ...] = ()
+    start_reason: str = ""
     restarts: int = 0
 
 
@@ -183,11 +184,18 @@ class Host:
         before, self.state = self.state, state
         self.since = self.loop.clock.time()
         self._deadline.cancel()
-        self.log.info(f"{before} -> {state}", event_id=10)
         limit_s = self.limit_s(state)
         if limit_s is not None:
             self._deadline = self.loop.call_later(limit_s, self._too_long, state, limit_s)
-        self.on_change(self)
+        # Whoever waits hears it before the log, which takes its time; of the end only then, as a manager may end us.
+        if state != states.STOPPED:
+            self.on_change(self)
+        # Where it has arrived is worth a look, and on its way only if one looks closer; its end has a word of its own.
+        tell = self.log.notice if state in (states.RUNNING, states.PAUSED) else self.log.info
+        tell(f"{before} -> {state}", event_id=10)
+        if state == states.STOPPED:
+            self._tell_end()
+            self.on_change(self)
 
     def limit_s(self, state: str) -> float | None:
         """How long *state* may last. To come to rest takes as long as stopping may: running jobs are let finish."""
@@ -366,13 +374,11 @@ class Host:
     def do_end(self, _occurrence: Occurrence) -> None:
         """STOPPED: the loop ends after this turn."""
         self.watchdog.stop()
-        self._tell_end()
-        self.on_change(self)
         self.loop.end()
 
     def _tell_end(self) -> None:
-        level = self.log.info if self.outcome.exit_code == exits.DONE else self.log.error
-        level("stopped", event_id=11, exit_code=self.outcome.exit_code, why=self.outcome.why)
+        tell = self.log.notice if self.outcome.exit_code == exits.DONE else self.log.error
+        tell("stopped", event_id=11, exit_code=self.outcome.exit_code, why=self.outcome.why)
 
     def size_pool(self) -> None:
         """Give the pool a thread for every call that may be under way, so that a slow one never delays another."""
@@ -396,7 +402,6 @@ class Host:
             self.on_first_failure(error, origin)
         self.forced = True
         self._enter(states.STOPPED)
-        self._tell_end()
         self.loop.end()
 
     def tell(self, event: Event) -> None:

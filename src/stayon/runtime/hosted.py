@@ -9,6 +9,7 @@ from stayon import exits
 from stayon.core import states
 from stayon.core.events import Event, Report
 from stayon.core.levels import CRITICAL
+from stayon.core.pulse import Pulse, pulse
 from stayon.errors import HangError
 from stayon.runtime import figures, view
 from stayon.runtime.effective import effective_spec
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from stayon.runtime.config.store import Store
     from stayon.runtime.control_visit import Reply
     from stayon.runtime.host import Host
+    from stayon.runtime.loop import Timer
     from stayon.runtime.watchdog import Beat
+
+# After these, the wall clock may be another.
+CLOCK_EVENTS = ("time", "power")
 
 
 class Hosted:
@@ -41,6 +46,9 @@ class Hosted:
     ) -> None:
         self.host, self._declared, self._apply_logs = host, declared, apply_logs
         self._starter = host.equipment.machine.starter
+        # The pending state that is being pulsed, since when, and the timer of its next pulse.
+        self._pulsed, self._pulsed_since = "", 0.0
+        self._next_pulse: Timer | None = None
         self.reloader = Reloader(host, store, host.equipment.machine.directory_watch())
         self.reloader.on_applied = self._apply_settings
         self.reloader.on_result = lambda _result: self.on_change()
@@ -63,6 +71,9 @@ class Hosted:
 
     def start(self) -> None:
         """Begin the service's life; the loop does the rest."""
+        reason = self.host.equipment.start_reason
+        if reason:
+            self.host.log.info("the service manager has started it", event_id=35, reason=reason)
         self.host.handle(Occurrence(states.START))
 
     def listen(self, fd: int) -> None:
@@ -83,18 +94,39 @@ class Hosted:
         report_first_failure(self.host, error, origin)
 
     def tell_starter(self) -> None:
-        """Tell whoever started us how it is."""
+        """Tell whoever started us how it is; and as long as something is pending, that we are still at it.
+
+        The loop's own timer does that, so that a host which hangs falls silent.
+        """
         host = self.host
         ended = host.state == states.STOPPED
+        beat = self._pulse()
         self._starter.report(
             Report(
                 host.state,
                 host.status_text,
-                wait_hint_s=host.limit_s(host.state) or 0.0,
+                checkpoint=beat.checkpoint,
+                wait_hint_s=beat.wait_hint_s,
                 exit_code=host.outcome.exit_code if ended else exits.DONE,
                 why=host.outcome.why if ended else "",
             )
         )
+
+    def _pulse(self) -> Pulse:
+        loop, state = self.host.loop, self.host.state
+        if self._next_pulse is not None:
+            self._next_pulse.cancel()
+            self._next_pulse = None
+        if state not in states.PENDING:
+            self._pulsed = ""
+            return Pulse(0, 0.0, None)
+        now = loop.clock.monotonic()
+        if state != self._pulsed:
+            self._pulsed, self._pulsed_since = state, now
+        beat = pulse(self._pulsed_since, now, self.host.limit_s(state))
+        if beat.next is not None:
+            self._next_pulse = loop.call_at(beat.next, self.tell_starter)
+        return beat
 
     def fault(self, error: BaseException) -> None:
         """A callback on the loop raised: our mistake. It ends the service, seen, and at once if it is stopping
@@ -116,8 +148,18 @@ class Hosted:
         self.host.adopt(effective_spec(self._declared, settings))
 
     def _asked(self, _events: int) -> None:
-        for request in self._starter.requests():
-            self._answers.get(request.event, self.host.request)(request)
+        for one in self._starter.requests():
+            if isinstance(one, Event):
+                self._happened(one)
+            else:
+                self._answers.get(one.event, self.host.request)(one)
+        # A starter that has told its manager what was asked for hears what came of it, even if that is nothing.
+        self.tell_starter()
+
+    def _happened(self, event: Event) -> None:
+        if event.kind in CLOCK_EVENTS:
+            self.host.jobs.look_again()
+        self.host.tell(event)
 
     def _dump(self, _request: Request) -> None:
         self.host.log.notice("dump", event_id=16, **view.dump(self.host))
@@ -135,7 +177,9 @@ class Hosted:
         self.host.request(request)
 
     def _stop(self, request: Request) -> None:
-        self.host.log.notice("stopping; once more forces it", event_id=18, source=request.source)
+        # The SCM asks once; who sits at a terminal may press Ctrl-C again.
+        forcible = "" if self._starter.name == "scm" else "; once more forces it"
+        self.host.log.notice(f"stopping{forcible}", event_id=18, source=request.source)
         self.host.request(request)
 
     def _force(self, request: Request) -> None:

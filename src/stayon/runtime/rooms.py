@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from stayon.runtime.logs.entry import current_job
+from stayon.runtime.logs.job import current_job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

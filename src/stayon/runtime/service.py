@@ -12,7 +12,7 @@ from stayon.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypedDict, TypeVar, Unpack, overload
 
     from stayon.core.overlap import Overlap
@@ -57,6 +57,18 @@ if TYPE_CHECKING:
         hook_timeout: Duration
         hang_timeout: Duration | None
         probes: str | int | None
+
+    class InstallationOptions(TypedDict, total=False):
+        """What ``Service.installation`` takes."""
+
+        account: str
+        start: str
+        after: Sequence[str]
+        groups: Sequence[str]
+        triggers: Sequence[str]
+        privileges: Sequence[str]
+        controllers: str
+        environment: Mapping[str, str]
 
 
 else:
@@ -133,6 +145,8 @@ class Service:
         self.where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
         self.options: dict[str, Any] = dict(options)
         self.declarations: list[Declaration] = []
+        self.installed_as: dict[str, Any] = {}
+        self.installed_where = self.where
 
     def _declare(self, kind: str, function: F, said: dict[str, Any]) -> F:
         self.declarations.append(Declaration(kind, function, said, place_of(function)))
@@ -217,6 +231,19 @@ class Service:
     def on_event(self, function: F) -> F:
         """Call ``function(ctx, event)`` for what the platform tells besides: power, session, custom codes."""
         return self._declare("on_event", function, {})
+
+    def installation(self, **options: Unpack[InstallationOptions]) -> None:
+        """Say how it is to be installed; what the verb ``install`` is told goes before.
+
+        *account*: "" is the one with the fewest rights (LocalService on Windows). *start*: ``"auto"``, ``"delayed"``,
+        ``"manual"`` or ``"disabled"``. *after*: services that have to run before it; *groups*: load-order groups that
+        have to. *triggers*: what starts it (``"network-up"``, ``"device:GUID"``, ``"event:GUID"``) or stops it
+        (``"network-down"``). *privileges*: all that its process keeps. *controllers*: a group whose members may start
+        and stop it. *environment*: variables of its own. Called again, it adds to what was said.
+        """
+        frame = sys._getframe(1)
+        self.installed_where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        self.installed_as |= options
 
     def spec(self) -> ServiceSpec:
         """Everything that was declared, checked. Raises the first ``UsageError`` with its place in the user's file."""

@@ -27,8 +27,8 @@ class Status(Record):
     """What the page says. Times of day are ISO 8601 text in UTC; *beat_s* is on the monotonic clock of this boot.
 
     *process* tells this process from a later one with its pid: boot id and start time. *exit_code* is None while it
-    lives. *beat_every_s* is how often it means to write; *jobs* are flat mappings, shown as far as they fit
-    (*jobs_left_out* says how many did not).
+    lives. *beat_every_s* is how often it means to write; *log_level* is there while it isn't the configured one; *jobs*
+    are flat mappings, shown as far as they fit (*jobs_left_out* says how many did not).
     """
 
     service: str
@@ -49,6 +49,7 @@ class Status(Record):
     restarts: int = 0
     probes: str = ""
     logs: str = ""
+    log_level: str = ""
     jobs: tuple[Mapping[str, Any], ...] = ()
     jobs_left_out: int = 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from stayon import errors
-from stayon.core import states
+from stayon.core import levels, states
+from stayon.core.duration import seconds
+from stayon.core.entry import Entry
 from stayon.core.events import Request
 from stayon.errors import UsageError
 from stayon.runtime import view
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from stayon.runtime.config.reload import Result
     from stayon.runtime.control_visit import Reply
     from stayon.runtime.host import Host
+    from stayon.runtime.logs.pipeline import Override
 
 # Where each verb means to arrive.
 _WANTED = {states.PAUSE: states.PAUSED, states.RESUME: states.RUNNING, states.STOP: states.STOPPED}
@@ -42,6 +45,10 @@ class Verbs:
             reply.done(state=self._host.state, jobs=[view.job_fields(job) for job in self._host.jobs])
         elif verb == "dump":
             reply.done(**view.dump(self._host))
+        elif verb == "level":
+            self._level(str(args.get("level", "")), args.get("for"), source)
+            logs = self._host.equipment.logs
+            reply.done(level=levels.name_of(logs.level), until=view.level_text(logs.override))
         else:
             reply.fail(UsageError(f"a running service knows no verb {verb!r}", code="control.verb"))
 
@@ -57,6 +64,33 @@ class Verbs:
             reply.done(state=host.state)
             return
         host.when_settled(lambda: self._settled(verb, reply))
+
+    def _level(self, wanted: str, length: object, source: str) -> None:
+        """Have another level for *length*, None: until it is reset, by "-" or by a configuration that is applied."""
+        host, logs = self._host, self._host.equipment.logs
+        if wanted in ("", "-"):
+            if wanted and logs.end_override():
+                self._tell_level(f"asked by {source}")
+            return
+        length_s = None if length is None else seconds(length, where="for")
+        until = 0.0 if length_s is None else host.loop.clock.time() + length_s
+        override = logs.override_level(levels.parse(wanted), until)
+        if length_s is not None:
+            host.loop.call_later(length_s, self._end_level, override)
+        self._tell_level(f"asked by {source}")
+
+    def _end_level(self, override: Override) -> None:
+        if self._host.equipment.logs.end_override(override):
+            self._tell_level("its time is over")
+
+    def _tell_level(self, why: str) -> None:
+        host, logs = self._host, self._host.equipment.logs
+        fields = {"level": levels.name_of(logs.level), "until": view.level_text(logs.override), "why": why}
+        # Whatever the level is now: who reads the log has to know why lines appear, or are missing.
+        logs.emit(
+            Entry(logs.now(), levels.NOTICE, logs.service, "", "log level", event_id=33, fields=fields, exception=None)
+        )
+        host.on_change(host)
 
     def _settled(self, verb: str, reply: Reply) -> None:
         host = self._host

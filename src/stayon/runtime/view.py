@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stayon.core import states
+from stayon.core.levels import name_of
 from stayon.runtime.figures import is_ready, overall
 from stayon.runtime.logs.stamps import text_of as stamp
-from stayon.runtime.probes import Answer, Answers
 from stayon.runtime.status import Status
 
 TYPE_CHECKING = False
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from stayon.runtime.host import Host
     from stayon.runtime.jobs import Job
+    from stayon.runtime.logs.pipeline import Override
+    from stayon.runtime.probes import Answer, Answers
 
 BEAT_S = 10.0
 
@@ -40,8 +42,21 @@ def status(host: Host, *, process: str, pid: int, probes: str) -> Status:
         restarts=host.equipment.restarts,
         probes=probes,
         logs=host.places.logs,
+        log_level=_log_level(host),
         jobs=tuple(job_fields(job) for job in host.jobs),
     )
+
+
+def level_text(override: Override | None) -> str:
+    """How long another level than the configured one holds; nothing if there is none."""
+    if override is None:
+        return ""
+    return stamp(override.until) if override.until else "reset"
+
+
+def _log_level(host: Host) -> str:
+    logs = host.equipment.logs
+    return f"{name_of(logs.level)} until {level_text(logs.override)}" if logs.override is not None else ""
 
 
 def job_fields(job: Job) -> dict[str, Any]:
@@ -59,6 +74,8 @@ def job_fields(job: Job) -> dict[str, Any]:
 
 def answers(host: Host) -> Answers:
     """What the probes say. That they say anything is the liveness: the host's loop came round."""
+    from stayon.runtime.probes import Answer, Answers
+
     return Answers(
         live=lambda: Answer(200, "alive", {"state": host.state}),
         ready=lambda: _answer(host, well=is_ready(host)),
@@ -68,6 +85,8 @@ def answers(host: Host) -> Answers:
 
 
 def _answer(host: Host, *, well: bool) -> Answer:
+    from stayon.runtime.probes import Answer
+
     details = {
         "state": host.state,
         "health": overall(host),

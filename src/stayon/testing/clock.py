@@ -38,6 +38,7 @@ class ManualClock:
         self._sleepers: list[_Sleeper] = []
         self._busy: dict[int, bool] = {}
         self._orders = 0
+        self._calling = 0
 
     # -- what every clock has ----------------------------------------------------------------------
 
@@ -111,10 +112,12 @@ class ManualClock:
         finally:
             self.leave()
 
-    def join(self) -> None:
-        """Count the calling thread among those who are busy when they don't wait. Joining twice is harmless."""
+    def join(self) -> bool:
+        """Count the calling thread among those who are busy when they don't wait. False if it was so already."""
         with self._lock:
+            is_new = get_ident() not in self._busy
             self._busy[get_ident()] = True
+            return is_new
 
     def leave(self) -> None:
         """Count the calling thread no more."""
@@ -172,31 +175,37 @@ class ManualClock:
 
         Whoever wakes there jumps on when he rests again.
         """
-        while self.autojump and not self._is_busy():
-            if self._wake_next(None) != "callback":
-                return
+        while self.autojump and self._wake_next(None) == "callback":
+            pass
 
     def _wake_next(self, limit: float | None) -> str:
         """Move to the earliest deadline (not after *limit*) and do what it is for: a "callback", a "thread", or "" for
-        none.
+        none. Without a limit, only if nobody is busy.
         """
         with self._lock:
+            # Under the lock: of two threads that come to rest together, the second finds busy whom the first has woken.
+            if limit is None and self._others_busy(None):
+                return ""
             due = [sleeper for sleeper in self._sleepers if sleeper.deadline is not None]
             sleeper = min(due, key=lambda sleeper: (sleeper.deadline, sleeper.order), default=None)
             if sleeper is None or sleeper.deadline is None or (limit is not None and sleeper.deadline > limit):
                 return ""
             self._now = max(self._now, sleeper.deadline)
             self._wake(sleeper)
-        if sleeper.callback is None:
-            return "thread"
-        sleeper.callback()
+            if sleeper.callback is None:
+                return "thread"
+            self._calling += 1
+        try:
+            sleeper.callback()
+        finally:
+            with self._lock:
+                self._calling -= 1
+                self._rested.notify_all()
         return "callback"
 
-    def _is_busy(self) -> bool:
-        with self._lock:
-            return self._others_busy(None)
-
     def _others_busy(self, me: int | None) -> bool:
+        if self._calling:
+            return True
         alive = sys._current_frames()  # a thread that ended without leaving is not busy
         if any(busy and thread != me and thread in alive for thread, busy in self._busy.items()):
             return True

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from stayon.core.record import Record
 from stayon.errors import UnavailableError
+
+KILLED = -9  # as a real one ends, by signal 9, and on Windows too
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
 class Play(Record):
     """What a program does when it is started: prints *output* (at most 64 KiB), takes *duration_s*, ends with
-    *exit_code*.
+    *exit_code*. Asked to end, it takes *stop_s* more, and ends with *stop_exit_code* (SIGTERM's, if it is not
+    handled).
     """
 
     exit_code: int = 0
     output: bytes = b""
     duration_s: float = 0.0
+    stop_s: float = 0.0
+    stop_exit_code: int = -15
 
 
 class FakeLauncher:
@@ -62,6 +66,7 @@ class FakeChild:
 
     def __init__(self, clock: ManualClock, pid: int, play: Play) -> None:
         self.pid = pid
+        self._play = play
         self.exit_code: int | None = None
         self._clock = clock
         self._ended = clock.gate()
@@ -83,7 +88,17 @@ class FakeChild:
     def kill(self) -> None:
         """End it. Calling it twice is harmless."""
         self._cancel()
-        self._end(-signal.SIGKILL)
+        self._end(KILLED)
+
+    def stop(self, grace_s: float) -> int | None:
+        """Let it end as its ``Play`` says, or kill it after *grace_s* of virtual time."""
+        if self.exit_code is None:
+            self._cancel()
+            due = self._clock.monotonic() + self._play.stop_s
+            self._cancel = self._clock.call_at(due, lambda: self._end(self._play.stop_exit_code))
+        self.wait(grace_s)
+        self.kill()
+        return self.exit_code
 
     def _end(self, exit_code: int) -> None:
         if self.exit_code is None:

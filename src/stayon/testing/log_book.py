@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from stayon.runtime.logs.entry import Entry
+    from stayon.core.entry import Entry
 
 
 class LogRecord(Record):

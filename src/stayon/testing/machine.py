@@ -7,8 +7,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from stayon import platforms
 from stayon.machine import Machine
-from stayon.platforms.places import HOME_VARIABLE, Account, make_directory, places_of
+from stayon.platforms.places import HOME_VARIABLE, check_directory, make_directory
+from stayon.runtime.logs.follow import open_for_reading
 from stayon.testing.clock import ManualClock
 from stayon.testing.control_door import FakeControlDoor
 from stayon.testing.deadman import FakeDeadman
@@ -17,20 +19,24 @@ from stayon.testing.file_lock import FakeFileLock
 from stayon.testing.launcher import FakeLauncher
 from stayon.testing.poller import FakePoller
 from stayon.testing.starter import FakeStarter
+from stayon.testing.system_log import FakeSystemLog
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Self
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn, Self
 
     from stayon.machine import Places
+    from stayon.testing.installed import FakeServices
 
 
 class FakeMachine:
     """All ports of one imaginary computer. ``ports()`` is what a host is given; the attributes are for the test.
 
-    Each adapter that was made is kept, in order, in ``pollers``, ``directory_watches``, ``deadmen``. What rings a bell
-    (a request, a change in a directory) also wakes every poller. Use it in ``with``, or ``close`` it.
+    It has no manager of services until the test gives it one, ``services = FakeServices()``.
+
+    Each adapter that was made is kept, in order, in ``pollers``, ``directory_watches``, ``deadmen``, ``system_logs``.
+    What rings a bell (a request, a change in a directory) also wakes every poller. Use it in ``with``, or ``close`` it.
     """
 
     def __init__(self, *, autojump: bool = True) -> None:
@@ -42,9 +48,11 @@ class FakeMachine:
         self.processes = {os.getpid(): "fake/1"}
         self.figures: dict[str, float] = {"cpu_s": 0.0, "resident_bytes": 1e7, "threads": 1.0}
         self.facts: dict[str, object] = {"account": "tester", "host": "nowhere", "system": "Fake 1.0"}
+        self.services: FakeServices | None = None
         self.pollers: list[FakePoller] = []
         self.directory_watches: list[FakeDirectoryWatch] = []
         self.deadmen: list[FakeDeadman] = []
+        self.system_logs: list[FakeSystemLog] = []
         self.prepared = self.suspended = 0
         self.folder = Path(tempfile.mkdtemp(prefix="stayon"))
         self.starter.bell.listeners.append(self.wake)
@@ -63,11 +71,17 @@ class FakeMachine:
             launcher=self.launcher,
             places=self._places,
             make_directory=make_directory,
+            check_directory=check_directory,
             process_identity=lambda pid: self.processes.get(pid, ""),
             process_figures=lambda: dict(self.figures),
             prepare=self._prepare,
             suspend=self._suspend,
+            become=self._become,
+            keeps_process=True,
+            open_shared=open_for_reading,
             facts=lambda: dict(self.facts),
+            system_log=self._new_system_log,
+            management=self.services.management if self.services is not None else None,
         )
 
     def wake(self) -> None:
@@ -103,9 +117,16 @@ class FakeMachine:
         self.deadmen.append(FakeDeadman(self.clock, crash_path))
         return self.deadmen[-1]
 
+    def _new_system_log(self, source: str, rest: str) -> FakeSystemLog:
+        self.system_logs.append(FakeSystemLog(source, rest))
+        return self.system_logs[-1]
+
     def _places(self, name: str, env: Mapping[str, str]) -> Places:
         home = env.get(HOME_VARIABLE, str(self.folder))
-        return places_of(name, Account("linux", False, str(self.folder)), {HOME_VARIABLE: home})
+        return platforms.current().places(name, {HOME_VARIABLE: home})
+
+    def _become(self, command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+        raise OSError(f"an imaginary computer cannot start {command[0]!r} with {sorted(environment)}")
 
     def _prepare(self) -> None:
         self.prepared += 1

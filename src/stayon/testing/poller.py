@@ -15,15 +15,14 @@ class FakePoller:
     """Sleeps in a ``ManualClock``.
 
     The thread that waits in it counts as busy when it doesn't (see ``ManualClock.busy``). A descriptor is ready when
-    ``set_ready`` said so, or when it is a real one that is ready. A real one is only looked at when a wait begins or
-    ends: whoever writes to one from another thread calls ``wake``.
+    ``set_ready`` said so, or when it is a real one (Windows: a socket) that is ready. A real one is only looked at when
+    a wait begins or ends: whoever writes to one from another thread calls ``wake``.
     """
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
         self._gate = clock.gate()
         self._gate.acquire()
-        self._poll = select.poll()
         self._events: dict[int, int] = {}
         self._ready: dict[int, int] = {}
         self.waits = 0
@@ -31,12 +30,10 @@ class FakePoller:
     def register(self, fd: int, events: int) -> None:
         """Report *fd* when it is ``READABLE`` and/or ``WRITABLE`` (a bit set); calling again replaces the set."""
         self._events[fd] = events
-        self._poll.register(fd, events)
 
     def unregister(self, fd: int) -> None:
         """Forget *fd*; unknown ones are ignored."""
-        if self._events.pop(fd, None) is not None:
-            self._poll.unregister(fd)
+        self._events.pop(fd, None)
 
     def wait(self, timeout_s: float | None) -> list[tuple[int, int]]:
         """Sleep until something is ready, ``wake`` was called or *timeout_s* of virtual time is over."""
@@ -67,8 +64,29 @@ class FakePoller:
 
     def _look(self) -> list[tuple[int, int]]:
         ready = {fd: events & self._events[fd] for fd, events in self._ready.items() if fd in self._events}
-        for fd, flags in self._poll.poll(0):
-            if not flags & select.POLLNVAL:
-                trouble = READABLE if flags & (select.POLLHUP | select.POLLERR) else 0
-                ready[fd] = ready.get(fd, 0) | trouble | (flags & (READABLE | WRITABLE))
+        for fd, events in self._real_ones():
+            ready[fd] = ready.get(fd, 0) | events
         return [(fd, events) for fd, events in ready.items() if events]
+
+    def _real_ones(self) -> list[tuple[int, int]]:
+        """Which are open, and ready; a hang-up or an error counts as readable."""
+        if not hasattr(select, "poll"):
+            return [(fd, found) for fd, events in self._events.items() if (found := _by_select(fd, events))]
+        poll = select.poll()
+        for fd, events in self._events.items():
+            poll.register(fd, events)
+        trouble = select.POLLHUP | select.POLLERR
+        return [
+            (fd, (READABLE if flags & trouble else 0) | (flags & (READABLE | WRITABLE)))
+            for fd, flags in poll.poll(0)
+            if not flags & select.POLLNVAL
+        ]
+
+
+def _by_select(fd: int, events: int) -> int:
+    """What the socket *fd* is ready for. One at a time, as one that isn't there would spoil it for all."""
+    try:
+        found = select.select([fd] if events & READABLE else [], [fd] if events & WRITABLE else [], [fd], 0)
+    except (OSError, ValueError):
+        return 0
+    return (READABLE if found[0] or found[2] else 0) | (WRITABLE if found[1] else 0)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from stayon.machine import Machine, Places
     from stayon.runtime.config.host_settings import HostSettings
     from stayon.runtime.config.store import Loaded
-    from stayon.runtime.logs.entry import Sink
+    from stayon.runtime.logs.sinks import Sink
     from stayon.runtime.service import Service
     from stayon.testing.faults import Faults
     from stayon.testing.machine import FakeMachine
@@ -47,13 +47,17 @@ NEVER_S = 1e12
 
 
 class Setting(Record):
-    """What a service is simulated with; ``simulate`` says what each means."""
+    """What a service is simulated with; ``simulate`` says what each means. *arguments* are those of its start;
+    *watchdog* is whether the loop's own hang ends it.
+    """
 
     config: Config
     folder: Path | None
     environment: Mapping[str, str]
     seed: int
     faults: Faults | None
+    arguments: tuple[str, ...] = ()
+    watchdog: bool = False
 
 
 class Rig:
@@ -63,8 +67,10 @@ class Rig:
         self.fault: BaseException | None = None
         self._clock = machine.clock
         self._ports = machine.ports() if setting.faults is None else setting.faults.machine(machine.ports())
-        # Without the watchdog of the host's loop: it would be fed three million times a year, and can't fail here.
-        self._declared = service.spec().replace(hang_timeout_s=None)
+        self._declared = service.spec()
+        if not setting.watchdog:
+            # It would be fed three million times a year.
+            self._declared = self._declared.replace(hang_timeout_s=None)
         self.crew = Crew(machine.clock)
         places = _made(self._ports, self._declared.name, setting.folder or machine.folder)
         self._config_path = _config_path(places, self._declared.name, setting.config)
@@ -77,7 +83,7 @@ class Rig:
         self._live = LiveConfig(self._loaded(store))
         self._apply_logs(self._live.loaded.host)
         spec = effective_spec(self._declared, self._live.loaded.host)
-        self.host = Host(service, spec, self._equipment(places, setting.seed))
+        self.host = Host(service, spec, self._equipment(places, setting))
         self.hosted = Hosted(self.host, self._declared, store, self._apply_logs)
 
     def start(self, on_end: Callable[[BaseException | None], object]) -> None:
@@ -90,8 +96,10 @@ class Rig:
             self.host.equipment.async_room.close()
             on_end(error)
 
-        self.hosted.listen(self._ports.starter.attach())
+        fd = self._ports.starter.attach()
         self.host.loop.post(self.hosted.start)
+        # What was asked for before it has started is heard after that.
+        self.host.loop.post(self.hosted.listen, fd)
         self.crew.lead(self.host.loop, ended)
 
     def write_config(self, config: Config) -> None:
@@ -120,7 +128,7 @@ class Rig:
         store.keep(loaded)
         return loaded
 
-    def _equipment(self, places: Places, seed: int) -> Equipment:
+    def _equipment(self, places: Places, setting: Setting) -> Equipment:
         clock, ports = self._clock, self._ports
 
         def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -142,9 +150,10 @@ class Rig:
             metrics=Metrics(lambda error: self.logs.logger().failure("a metrics collector failed", error)),
             config=self._live,
             places=places,
-            chance=random.Random(seed).random,  # noqa: S311  # chance in a test is to be had again
+            chance=random.Random(setting.seed).random,  # noqa: S311  # chance in a test is to be had again
             start_thread=self.crew.start_thread,
             look_again_s=NEVER_S,
+            arguments=setting.arguments,
         )
 
     def _apply_logs(self, settings: HostSettings) -> None:

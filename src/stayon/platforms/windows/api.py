@@ -81,6 +81,10 @@ class ServiceConfig(Record):
     security: str = ""
     environment: tuple[str, ...] = ()
     mark: str = ""
+    # Fields that this SCM doesn't keep: asking for them gave error 87 or 124.
+    unkept: tuple[str, ...] = ()
+    # It is deleted, and gone as soon as nobody has it open.
+    marked: bool = False
 
 
 class ServiceStore(Protocol):

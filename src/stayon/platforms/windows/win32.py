@@ -120,8 +120,7 @@ class Library:
 
     def address(self, function: str) -> int:
         """Where the function is, for who calls it from outside Python. Raises ``AttributeError`` if there is none."""
-        address: int = POINTER.from_address(_ctypes.addressof(getattr(self, function))).value
-        return address
+        return function_address(getattr(self, function))
 
 
 def function_type(prototype: str, flags: int = 0) -> Any:
@@ -136,6 +135,12 @@ def function_type(prototype: str, flags: int = 0) -> Any:
         "_restype_": _BY_LETTER[result] if result else None,
     }
     return type(_ctypes.CFuncPtr)("Function", (_ctypes.CFuncPtr,), fields)
+
+
+def function_address(function: Any) -> int:
+    """Where the code of a function of a ``Library``, or of a callback, is."""
+    address: int = POINTER.from_address(_ctypes.addressof(function)).value
+    return address
 
 
 def last_error() -> int:

@@ -67,6 +67,14 @@ ROWS = (
         ("auto", "json", "text", "off"),
     ),
     Row(
+        "log.system",
+        "choice",
+        "auto",
+        "The least level that goes to the computer's own log (Windows: the Event Log); auto is notice where a service "
+        "manager has started it, else off.",
+        ("auto", "off", *_LEVELS),
+    ),
+    Row(
         "probes.listen",
         "address",
         "",

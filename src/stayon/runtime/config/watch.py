@@ -30,7 +30,7 @@ class Watched(Record):
 
     def concerned(self, names: Iterable[str]) -> bool:
         """Whether a change of entries with these *names* may matter; the empty name may be anything."""
-        return any(not name or name in self.names for name in names)
+        return any(not name or os.path.normcase(name) in self.names for name in names)
 
 
 def watched(paths: Iterable[str]) -> Watched:
@@ -42,7 +42,7 @@ def watched(paths: Iterable[str]) -> Watched:
         for place in chain(path):
             directory, name = os.path.split(place)
             directories[directory] = None
-            names.add(name)
+            names.add(os.path.normcase(name))  # where case doesn't count, a name is told as it was given first
             signature.append(_signature(place))
     return Watched(tuple(directories), frozenset(names), tuple(signature))
 

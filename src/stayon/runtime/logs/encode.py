@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from stayon.runtime.logs.entry import Entry
+    from stayon.core.entry import Entry
 
 LINE_LIMIT = 65536
 """Bytes of a line, its newline included."""

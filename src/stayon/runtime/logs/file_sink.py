@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stayon.runtime.logs.entry import Entry
+    from stayon.core.entry import Entry
 
 _CHECK_EVERY_S = 1.0
 _ROTATE_AGAIN_AFTER_S = 60.0

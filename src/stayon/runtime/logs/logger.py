@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from stayon.core.entry import Entry
 from stayon.core.levels import CRITICAL, DEBUG, ERROR, INFO, NOTICE, TRACE, WARNING
-from stayon.runtime.logs.entry import Entry, current_job
+from stayon.runtime.logs.job import current_job
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import os
 import time
 from _thread import allocate_lock, get_ident
 
+from stayon.core.entry import Entry
 from stayon.core.levels import INFO, NAMES, WARNING, band
+from stayon.core.record import Record
 from stayon.runtime.logs.encode import JsonEncoder
-from stayon.runtime.logs.entry import Entry
 from stayon.runtime.logs.logger import Logger
 from stayon.runtime.logs.stamps import text_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable, Sequence
 
-    from stayon.runtime.logs.entry import Sink
+    from stayon.runtime.logs.sinks import Sink
 else:
     from _collections import deque  # the C half of ``collections``
 
@@ -30,10 +31,18 @@ _WAITING_LIMIT = 256
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
+class Override(Record):
+    """A level that holds for a while instead of the configured one; *until* as in ``Pipeline.override_level``."""
+
+    level: int
+    until: float = 0.0
+
+
 class Pipeline:
     """Where all records of a process go. Written when ``emit`` returns: there is no queue to lose in a crash.
 
-    ``level`` is for reading; ``set_level`` sets it. *now* gives seconds since 1970; ``recent`` remembers *keep* lines.
+    ``level`` and ``override`` (None, unless another level holds for a while) are for reading. *now* gives seconds since
+    1970; ``recent`` remembers *keep* lines.
     ``use``, ``reopen`` and ``close`` are not for signal handlers, which may run in the midst of a write.
     """
 
@@ -46,9 +55,10 @@ class Pipeline:
         now: Callable[[], float] = time.time,
         keep: int = 50,
     ) -> None:
-        self.level = level
+        self.level = self._configured_level = level
+        self.override: Override | None = None
         self.now = now
-        self._service = service
+        self.service, self.instance = service, instance
         self._encoder = JsonEncoder(service, instance)
         self._outlets: list[_Outlet] = []
         self._on_level: list[Callable[[int], object]] = []
@@ -67,10 +77,30 @@ class Pipeline:
 
     def logger(self, name: str = "", *, job: str = "") -> Logger:
         """A logger called *name* (empty: as the service). Without *job* its records name the job that is running."""
-        return Logger(self, name or self._service, job)
+        return Logger(self, name or self.service, job)
 
     def set_level(self, level: int) -> None:
-        """From now on records below *level* are dropped, everywhere."""
+        """From now on records below *level* are dropped, everywhere. Ends what ``override_level`` began."""
+        self._configured_level, self.override = level, None
+        self._change_level(level)
+
+    def override_level(self, level: int, until: float = 0.0) -> Override:
+        """Drop what is below *level* instead of what is configured, until ``end_override`` or ``set_level``.
+
+        *until*, in seconds since 1970 (0: nobody knows), is only to be shown.
+        """
+        self.override = override = Override(level, until)
+        self._change_level(level)
+        return override
+
+    def end_override(self, override: Override | None = None) -> bool:
+        """Back to the configured level. With *override*: only if it is that one that holds. True if anything did."""
+        if self.override is None or (override is not None and self.override is not override):
+            return False
+        self.set_level(self._configured_level)
+        return True
+
+    def _change_level(self, level: int) -> None:
         self.level = level
         for listener in self._on_level:
             listener(level)
@@ -196,5 +226,5 @@ class _Outlet:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
-        return "disk full" if error.errno in _FULL else os.strerror(error.errno)
+        return "disk full" if error.errno in _FULL else error.strerror or os.strerror(error.errno)
     return type(error).__name__

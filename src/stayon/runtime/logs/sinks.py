@@ -1,19 +1,40 @@
-"""Sinks for a descriptor that is already open: standard error, in a terminal or a pipe."""
+"""What a sink is, and one for a descriptor that is already open: standard error, in a terminal or a pipe."""
 
 from __future__ import annotations
 
 import os
-import select
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Protocol
 
-    from stayon.runtime.logs.entry import Entry
+    from stayon.core.entry import Entry
+else:
+    Protocol = object
 
 # How long a reader that has stopped reading may hold up the service for one line, where the descriptor is non-blocking.
 _PATIENCE_S = 1.0
+
+
+class Sink(Protocol):
+    """Where lines go. Calls come one at a time; whatever one raises is counted as a lost line, not passed on."""
+
+    render: Callable[[Entry], bytes] | None
+    """What makes of an entry what ``write`` gets; None: the line of JSON."""
+
+    def write(self, data: bytes, level: int) -> None:
+        """Write all of *data* or raise; having raised, leave no part of it behind."""
+        ...
+
+    def reopen(self) -> None:
+        """Whatever it writes to was moved away: write to a new one."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back. Calling it twice is harmless."""
+        ...
 
 
 def stderr_sink(environ: Mapping[str, str], fd: int = 2) -> DescriptorSink:
@@ -50,6 +71,8 @@ class DescriptorSink:
 
     def _wait(self) -> None:
         """Until the reader has made room; raises ``TimeoutError`` if it doesn't."""
+        import select  # on Windows, where no descriptor is ever "not just now", it would load Winsock
+
         if not select.select([], [self._fd], [], _PATIENCE_S)[1]:
             raise TimeoutError("the reader of the log does not read")
 

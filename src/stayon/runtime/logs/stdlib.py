@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from stayon.core.entry import Entry
 from stayon.core.levels import NAMES, band
-from stayon.runtime.logs.entry import Entry, current_job
+from stayon.runtime.logs.job import current_job
 from stayon.runtime.logs.values import text_of
 
 TYPE_CHECKING = False

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from stayon.runtime.logs.entry import Entry
+    from stayon.core.entry import Entry
 
 _PLAIN = ""
 _DIM = "\033[2m"

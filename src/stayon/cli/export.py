@@ -1,0 +1,29 @@
+"""``export``: the installation as commands of the system's own."""
+
+from __future__ import annotations
+
+from stayon import exits
+from stayon.cli import managed
+from stayon.cli.command import say
+from stayon.cli.wanted import service_of, wanted_installation
+from stayon.core.nearest import did_you_mean
+from stayon.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stayon.cli.command import Call
+
+
+def export(call: Call) -> int:
+    """Print what ``install`` with these options would make. Changes nothing."""
+    service_of(call)
+    here = managed.management(call)
+    wanted = call.given.get("format", next(iter(here.exports)))
+    if wanted not in here.exports:
+        raise UsageError(
+            f"the format {wanted!r} is not known here", hint=did_you_mean(wanted, here.exports), code="export.format"
+        )
+    text = here.exports[wanted](wanted_installation(call, here.command))
+    # Standard output ends lines as this system has them.
+    say(text.replace("\r\n", "\n").rstrip("\n"))
+    return exits.DONE

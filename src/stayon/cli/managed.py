@@ -1,0 +1,237 @@
+"""The verbs that go to the manager where it keeps the service, and to the service itself where it runs in a console."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from stayon import exits
+from stayon.cli import ask
+from stayon.cli.command import answer
+from stayon.core import states
+from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
+from stayon.runtime import status_reading as reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stayon.cli.command import Call
+    from stayon.core.installation import Managed
+    from stayon.machine import Management
+    from stayon.ports import ServiceManager
+
+# What starting and stopping may take besides the service's own limits, which the manager knows.
+SLACK_S = 30.0
+START_S = 90.0
+LAST_LINES = 5
+
+IN_CONSOLE = (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING)
+
+
+def name_of(call: Call) -> str:
+    """What the manager calls the service: NAME or NAME@INSTANCE."""
+    instance = call.given.get("instance", "")
+    return f"{call.name}@{instance}" if instance else call.name
+
+
+def management(call: Call) -> Management:
+    """The manager and what belongs to it. Raises ``UnavailableError`` where there is none."""
+    found = call.here().management
+    if found is None:
+        raise UnavailableError(
+            "stayon can't install services on this system yet",
+            hint=f"Run it here, or from a unit, job or container of your own: {call.command('run')}",
+            code="manager.none",
+        )
+    return found()
+
+
+def kept(call: Call) -> Managed | None:
+    """The service as its manager has it; None where there is no manager, or it has none of this name that is ours."""
+    found = call.here().management
+    if found is None:
+        return None
+    managed = found().manager.look(name_of(call))
+    return managed if managed is not None and managed.mark else None
+
+
+def installed(call: Call, manager: ServiceManager) -> Managed:
+    """The service as *manager* has it. Raises ``UnavailableError`` if it isn't there, ``NotPermittedError`` if it is
+    somebody else's.
+    """
+    managed = manager.look(name_of(call))
+    if managed is None:
+        raise UnavailableError(
+            f"{name_of(call)} is not installed",
+            hint=f"Install it: {call.command('install')}. Or run it here: {call.command('run')}",
+            code="manager.not-installed",
+        )
+    if not managed.mark:
+        raise NotPermittedError(
+            f"the service {name_of(call)} is not one of stayon's, and is left alone",
+            why=managed.command,
+            hint="Give yours another name, or --instance NAME.",
+            code="manager.foreign",
+        )
+    return managed
+
+
+def start(call: Call) -> int:
+    """Have the manager start it, with what stands behind ``--`` as arguments, and wait until it is RUNNING."""
+    manager = management(call).manager
+    before = installed(call, manager)
+    if before.state == states.RUNNING:
+        _tell(call, before, f"{name_of(call)} is RUNNING already, process {before.pid}")
+        return exits.DONE
+    if before.state in (states.PAUSED, states.PAUSE_PENDING):
+        raise FailedError(
+            f"{name_of(call)} is {before.state}", hint=f"Have it go on: {call.command('resume')}", code="manager.paused"
+        )
+    page = _page(call)
+    if page is not None and page.verdict in IN_CONSOLE and before.state == states.STOPPED:
+        raise TemporaryError(
+            f"{name_of(call)} runs already, but not under its manager",
+            why=page.text,
+            hint=f"Stop that one first: {call.command('stop')}",
+            code="lock.held",
+        )
+    after = begin(call, manager, call.arguments)
+    how = f"is {after.state}, process {after.pid}" if after.state != states.STOPPED else "has run, and is done"
+    _tell(call, after, f"{name_of(call)} {how}")
+    return exits.DONE
+
+
+def begin(call: Call, manager: ServiceManager, arguments: tuple[str, ...]) -> Managed:
+    """Start it. What it raises has the last lines of the service's log below it."""
+    default_s = _limit_s(call, "start_timeout_s", START_S)
+    began = time.time()
+    try:
+        return manager.ask(name_of(call), "start", ask.timeout_s_of(call, default_s), progress, arguments)
+    except StayonError as error:
+        _add_last_words(error, call, began)
+        raise
+
+
+def _limit_s(call: Call, field: str, default_s: float) -> float:
+    """The service's own limit and a margin; *default_s* where it isn't known: a broken file must still be stoppable."""
+    try:
+        return default_s if call.service is None else getattr(call.service.spec(), field) + SLACK_S
+    except StayonError:
+        return default_s
+
+
+def _add_last_words(error: StayonError, call: Call, began: float) -> None:
+    """Below *error*, what the service has logged; not where it could not have been started at all."""
+    if not isinstance(error, (UsageError, NotPermittedError)):
+        error.details = error.details or last_words(call, began)
+
+
+def last_words(call: Call, began: float) -> tuple[str, ...]:
+    """The last lines that it has logged since *began*, or where its log is."""
+    from stayon.runtime.logs import filters
+    from stayon.runtime.logs.follow import read_last
+    from stayon.runtime.logs.text import TextRenderer
+
+    paths = ask.peer(call).paths
+    renderer = TextRenderer(color=False, encoding="utf-8")
+    try:
+        # A stamp has milliseconds only.
+        lines = read_last(
+            paths.places.logs,
+            paths.log_name,
+            LAST_LINES,
+            lambda line: filters.matches(filters.decode(line), since=began - 0.001),
+        )
+    except OSError as error:
+        return (f"its log is in {paths.places.logs}, and can't be read: {error.strerror or error}",)
+    if not lines:
+        return (f"it has logged nothing; its log is in {paths.places.logs}",)
+    shown = "".join(renderer.stored(line).decode("utf-8", "replace") for line in lines)
+    return tuple(shown.splitlines())
+
+
+def stop(call: Call) -> int:
+    """Stop it, and wait until it is gone."""
+    return _through(call, "stop", ask.stop)
+
+
+def restart(call: Call) -> int:
+    """Stop it and start it again, and wait until it is RUNNING."""
+    return _through(call, "restart", ask.restart)
+
+
+def pause(call: Call) -> int:
+    """Have it pause, and wait until it does."""
+    return _through(call, "pause", ask.pause)
+
+
+def resume(call: Call) -> int:
+    """Have it go on."""
+    return _through(call, "resume", ask.resume)
+
+
+def reload(call: Call) -> int:
+    """Have it read its configuration again, and say what came of it, which only the service itself can tell.
+
+    Who may not talk to it, but may control it, gets it done through the manager.
+    """
+    managed = kept(call)
+    try:
+        return ask.reload(call)
+    except NotPermittedError:
+        if managed is None or not is_managers(managed, None):
+            raise
+    after = management(call).manager.ask(name_of(call), "reload", ask.timeout_s_of(call, ask.ANSWER_S), progress)
+    _tell(call, after, f"{name_of(call)} was asked to read its configuration again; its log says what came of it")
+    return exits.DONE
+
+
+def is_managers(managed: Managed, found: reading.Reading | None, verb: str = "") -> bool:
+    """Whether *verb* is for the manager: where it runs the service, or would; not where a console does. Pure.
+
+    *found* is what the status page says; None if it may not be read, or was not asked for.
+    """
+    if managed.state != states.STOPPED:
+        return True
+    return verb == "restart" and (found is None or found.verdict not in IN_CONSOLE)
+
+
+def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
+    managed = kept(call)
+    if managed is None or not is_managers(managed, _page(call), verb):
+        return directly(call)
+    default_s = _limit_s(call, "stop_timeout_s", ask.STOP_S)
+    if verb == "restart":
+        default_s += _limit_s(call, "start_timeout_s", START_S)
+    began = time.time()
+    try:
+        after = management(call).manager.ask(
+            name_of(call), verb, ask.timeout_s_of(call, default_s), progress, call.arguments
+        )
+    except StayonError as error:
+        if verb == "restart":
+            _add_last_words(error, call, began)
+        raise
+    process = f", process {after.pid}" if after.pid else ""
+    ended = f": exit code {after.exit_code} ({exits.meaning(after.exit_code)})" if after.state == states.STOPPED else ""
+    _tell(call, after, f"{name_of(call)} is {after.state}{process}{ended}")
+    return exits.DONE
+
+
+def _page(call: Call) -> reading.Reading | None:
+    try:
+        return ask.peer(call).read()
+    except NotPermittedError:
+        return None
+
+
+def _tell(call: Call, managed: Managed, text: str) -> None:
+    answer(call, {"state": managed.state, "pid": managed.pid or None, "exit_code": managed.exit_code}, text)
+
+
+def progress(text: str) -> None:
+    """Tell somebody who sits there how far it is."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

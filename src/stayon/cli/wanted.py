@@ -1,0 +1,217 @@
+"""What ``install`` is to make: the service's own words, and over them those of the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from stayon import __version__
+from stayon.cli import command, managed
+from stayon.cli.target import split
+from stayon.core.installation import checked_options
+from stayon.core.record import Record
+from stayon.errors import NotPermittedError, UsageError
+from stayon.machine import Program
+from stayon.platforms.places import HOME_VARIABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from stayon.cli.command import Call
+    from stayon.core.installation import Installation
+    from stayon.core.spec import ServiceSpec
+    from stayon.machine import Places
+    from stayon.runtime.service import Service
+
+PASSWORD = "STAYON_PASSWORD"  # noqa: S105  # the variable's name, not a password
+
+# How what the command line says of the installation is called there and in ``Service.installation``.
+_OPTIONS = {"account": "account", "start": "start", "controllers": "controllers"}
+
+
+class Origin(Record):
+    """Where the service is: a file, or the module of a package; and its name there ("": the only one)."""
+
+    path: str
+    attribute: str
+
+
+def service_of(call: Call) -> Service:
+    """The service itself. Raises ``UsageError`` where only its name is known."""
+    if call.service is None:
+        raise UsageError(
+            f"{call.name!r} names a service, but its program is needed to install it",
+            hint="Say its file: stayon install collector.py",
+            code="usage.target",
+        )
+    return call.service
+
+
+def wanted_installation(call: Call, command_of: Callable[[Program], tuple[str, ...]]) -> Installation:
+    """The installation that the service and the command line ask for. Raises ``StayonError``."""
+    from stayon.core.installation import Installation
+
+    service = service_of(call)
+    spec, name = service.spec(), managed.name_of(call)
+    fields = _fields(service, call.given)
+    environment = dict(fields.pop("environment"))
+    places = places_of(call, environment)
+    account = fields["account"]
+    return Installation(
+        name=name,
+        display_name=call.given.get("display-name") or name,
+        description=spec.description,
+        command=command_of(program_of(call, spec)),
+        mark=f"stayon {__version__}",
+        restart=spec.restart,
+        start_timeout_s=spec.start_timeout_s,
+        stop_timeout_s=spec.stop_timeout_s,
+        **fields,
+        environment=tuple(environment.items()),
+        directories=(
+            (places.config, "read"),
+            (places.logs, "write"),
+            (places.state, "write"),
+            (places.run, "publish"),
+        ),
+        password=lambda: password_of(account, os.environ),
+        fresh_password="new-password" in call.given,
+    )
+
+
+def places_of(call: Call, environment: Mapping[str, str]) -> Places:
+    """Where a service with *environment* has its things."""
+    own = {key: value for key, value in os.environ.items() if key != HOME_VARIABLE}
+    return call.here().places(managed.name_of(call), {**own, **environment})
+
+
+def _fields(service: Service, given: Mapping[str, Any]) -> dict[str, Any]:
+    said = dict(service.installed_as)
+    said |= {field: given[option] for option, field in _OPTIONS.items() if option in given}
+    if "after" in given:
+        said["after"] = (*said.get("after", ()), *given["after"])
+    environment = dict(said.get("environment", {}))
+    if HOME_VARIABLE in os.environ:
+        # Where its things are is the same for all verbs and for the service, or status would look elsewhere.
+        environment.setdefault(HOME_VARIABLE, os.environ[HOME_VARIABLE])
+    for pair in given.get("env", ()):
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"--env {pair!r} is not KEY=VALUE", hint="Try --env TZ=UTC.", code="usage.option")
+        environment[key] = value
+    try:
+        return checked_options({**said, "environment": environment})
+    except UsageError as error:
+        if not error.where:
+            error.where = service.where
+        raise
+
+
+def program_of(call: Call, spec: ServiceSpec) -> Program:
+    """What the manager has to run. Raises ``UsageError`` if the service can't be found again in its file."""
+    given, origin = call.given, origin_of(call)
+    options: list[str] = []
+    if given.get("config"):
+        options += ["--config", os.path.abspath(given["config"])]
+    for setting in given.get("set", ()):
+        options += ["--set", setting]
+    return Program(
+        name=spec.name,
+        path=origin.path,
+        attribute=origin.attribute,
+        instance=given.get("instance", ""),
+        options=tuple(options),
+        start_timeout_s=spec.start_timeout_s,
+    )
+
+
+def origin_of(call: Call) -> Origin:
+    """Where the service of *call* is written down. Raises ``UsageError``."""
+    from stayon.runtime.service import Service
+
+    service = service_of(call)
+    for module in _modules(call):
+        path = getattr(module, "__file__", None)
+        names = [name for name, value in vars(module).items() if value is service]
+        if path is None or not names:
+            continue
+        spec = getattr(module, "__spec__", None)
+        if spec is not None and getattr(sys.modules.get(spec.parent), "__file__", None) is not None:
+            return Origin(_importable(spec.name, path), names[0])
+        services = {id(value) for value in vars(module).values() if isinstance(value, Service)}
+        return Origin(os.path.abspath(path), "" if len(services) == 1 else names[0])
+    raise UsageError(
+        f"the service {service.name!r} can't be found again by who is to start it",
+        where=service.where,
+        why="it isn't a name at the top level of the program's file",
+        hint='Put it there: service = Service("price-collector")',
+        code="install.not-found-again",
+    )
+
+
+def _importable(name: str, path: str) -> str:
+    """The module *name* of a package, if it is found from everywhere, not only from the directory that we are in."""
+    root = os.path.abspath(path)
+    for _part in name.removesuffix(".__init__").split("."):
+        root = os.path.dirname(root)
+    if os.path.basename(path) == "__init__.py":
+        root = os.path.dirname(root)
+    if root in (os.path.abspath(entry) for entry in sys.path[1:] if entry):
+        return name
+    raise UsageError(
+        f"the module {name} can't be imported by who is to start it",
+        where=path,
+        why="it is found only from this directory",
+        hint="Install its package first (python -m pip install .), or put the service into a file that stands alone.",
+        code="install.not-importable",
+    )
+
+
+def _modules(call: Call) -> list[Any]:
+    """Where to look for it: what was said, else the program itself, then the file in which it is made."""
+    place = split(call.target)[0]
+    name = os.path.basename(place).removesuffix(".py") if place.endswith(".py") else place
+    modules = list(sys.modules.values())
+    file = service_of(call).where.rpartition(":")[0]
+    made_in = [module for module in modules if getattr(module, "__file__", None) == file]
+    return [*[sys.modules[each] for each in (name or "__main__",) if each in sys.modules], *made_in]
+
+
+def password_of(account: str, environment: Mapping[str, str]) -> str:
+    """The password of *account*: from the environment, or from who sits at the terminal. Raises ``StayonError``."""
+    if PASSWORD in environment:
+        return environment[PASSWORD]
+    if not command.has_somebody_to_ask():
+        raise NotPermittedError(
+            f"the password of {account} is needed, and there is no terminal to ask for it",
+            hint=f"Set {PASSWORD} for this one command, or use an account without a password.",
+            code="install.password",
+        )
+    from getpass import getpass
+
+    try:
+        return getpass(f"Password of {account}: ")
+    except EOFError as error:
+        raise NotPermittedError(
+            f"the password of {account} was not given",
+            hint=f"Type it, or set {PASSWORD} for this one command.",
+            code="install.password",
+        ) from error
+
+
+def left_behind(name: str, wanted: Installation, environment: Mapping[str, str]) -> list[str]:
+    """The variables that count here, for Python or as settings of the service, and not for *wanted*."""
+    from stayon.runtime.config.key_paths import environment_prefix
+
+    prefix = f"{environment_prefix(name)}_"
+    own = {key.upper() for key, _value in wanted.environment}
+    settings = [key for key in environment if key.upper().startswith(prefix) and key.upper() not in own]
+    return sorted([*settings, *(key for key in environment if key.upper() == "PYTHONPATH")])
+
+
+def loaded_from() -> list[str]:
+    """The directories that this program's modules came from, the standard library's among them."""
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    return sorted({os.path.dirname(file) for file in files if file and os.path.isabs(file)})

@@ -1,0 +1,45 @@
+"""What the SCM is told to run for a service."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from stayon.core.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stayon.machine import Program
+
+
+class Interpreter(Record):
+    """The Python that is to run a service: its own executable, never a venv's, which only starts the other one and
+    waits: the SCM would watch the wrong process. *venv* is the venv's directory, or "". *entry* is ``entry.py``.
+    """
+
+    executable: str
+    venv: str
+    entry: str
+
+
+def this_interpreter() -> Interpreter:
+    """The Python that runs this."""
+    executable = getattr(sys, "_base_executable", sys.executable)
+    venv = sys.prefix if sys.prefix != sys.base_prefix else ""
+    return Interpreter(executable, venv, os.path.join(os.path.dirname(os.path.abspath(__file__)), "entry.py"))
+
+
+def service_command(program: Program, interpreter: Interpreter | None = None) -> tuple[str, ...]:
+    """The words for *program*; ``command_line.command_line`` makes one line of them, and ``boot.understood`` reads it.
+
+    -I and -S keep everything out but the interpreter itself until the SCM has been answered.
+    """
+    python = interpreter or this_interpreter()
+    words = [python.executable, "-I", "-S", python.entry, "--service", program.name]
+    if program.instance:
+        words += ["--instance", program.instance]
+    if python.venv:
+        words += ["--venv", python.venv]
+    words += ["--start-timeout", f"{program.start_timeout_s:g}"]
+    words.append(f"{program.path}:{program.attribute}" if program.attribute else program.path)
+    return (*words, "--", *program.options) if program.options else tuple(words)
