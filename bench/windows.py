@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from tests.windows import lab as laboratory  # noqa: E402  # the folder that has it was not on the path before
 
-ROUNDS = int(__import__("os").environ.get("R", "15"))
+ROUNDS = 15
 SETTLE_S = 1.5
 SOAK_CYCLES = 200
 SOAK_CONTROLS = 10_000

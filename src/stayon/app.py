@@ -319,8 +319,7 @@ class _Run:
         opened = _Opened()
         try:
             self._open(opened)
-            # Watching files can wait until somebody is told that it runs.
-            self._loop.post(self._watch_files)
+            self._hosted.reloader.open()
             self._hosted.start()
             self._loop.run()
         except StayonError as error:
@@ -338,10 +337,6 @@ class _Run:
         self._host.equipment.async_room.close()
         self._seat.leave()
         threading.Thread(target=_guard, args=(ending, leave), name="guard", daemon=True).start()
-
-    def _watch_files(self) -> None:
-        if not self._host.stopping:
-            self._hosted.reloader.open()
 
     def _open(self, opened: _Opened) -> None:
         """Everything through which the outside looks in: the status page, the probes, the control socket."""

@@ -8,14 +8,18 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import stayon.testing.puppet
 from stayon.platforms.windows.api import ScmError, ServiceCalls, ServiceConfig, ServiceStatus, ServiceStore
-from stayon.testing.puppet import STOPPED
+from stayon.testing.puppet import FINISH, STOPPED
 from stayon.testing.scm import SimulatedScm
 from stayon.testing.scm_database import WINE_LACKS
 
 PATIENCE_S = 20.0
 LOOK_S = 0.01
+
+NOT_THERE, MARKED = 1060, 1072
 
 
 class Computer:
@@ -54,16 +58,24 @@ class Computer:
         return self.wait(name, 4)
 
     def tidy(self) -> None:
-        """Take away what was installed."""
+        """Take away what was installed, and wait until the names are free again."""
         for name in self._names:
             try:
                 if self.calls.status(name).state != STOPPED:
-                    self.calls.control(name, 131)
+                    self.calls.control(name, FINISH)
                     self.wait(name, STOPPED)
                 self.store.delete(name)
             except ScmError as error:
-                assert error.code in (1060, 1072), error  # noqa: PT017  # any other is a leftover on a real computer
+                if error.code not in (NOT_THERE, MARKED):
+                    raise
+            self.wait_until_gone(name)
         self._names.clear()
+
+    def wait_until_gone(self, name: str) -> None:
+        """It is marked for deletion; a real SCM lets it go when its process has ended, and no handle is left."""
+        with pytest.raises(ScmError) as caught:
+            self.wait(name)
+        assert caught.value.code == NOT_THERE
 
 
 class SimulatedComputer(Computer):

@@ -128,14 +128,7 @@ def test_a_running_service_is_only_marked(computer: Computer) -> None:
     assert computer.calls.status(name).state == 4
     assert code_of(computer.store.delete, name) == 1072
     computer.calls.control(name, 1)
-    for _ in range(2_000):
-        try:
-            computer.wait(name, 1, 3)
-        except ScmError as error:
-            assert error.code == 1060  # noqa: PT017  # it is awaited
-            break
-    else:
-        pytest.fail(f"{name} is still there")
+    computer.wait_until_gone(name)
 
 
 def test_installed_services_are_listed(computer: Computer) -> None:

@@ -1,57 +1,25 @@
-"""Our other suites on Windows' CPython: what is decided, stored, locked, watched and started is the same there."""
+"""Our other suites on Windows' CPython: what is stored, locked, watched and started is the same there."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+import sys
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.windows import fetch
+from tests.windows.suites import LIMIT_S
 
 if TYPE_CHECKING:
-    from tests.windows.lab import Lab
+    from tests.windows.lab import Answer, Lab
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-LIMIT_S = 240.0
 
-# Wine's answer to the WMI question that ``platform`` asks takes for ever, and its KERNEL32 has no CopyFile2, which
-# ``shutil`` takes where Python has it.
-DRIVER = """
-import sys
-sys.modules["_wmi"] = None
-import _winapi
-del _winapi.CopyFile2
-import pytest
-sys.exit(pytest.main(sys.argv[1:]))
-"""
-
-# The units that deal with the system; what only decides is the same anywhere. (On real Windows all of them are run.)
-UNITS = (
-    "config_documents", "config_store", "config_watch", "control", "host_hooks", "host_threads", "jobs", "logs_capture",
-    "logs_file", "logs_follow", "logs_system", "loop", "metrics", "monitor_delivery", "pool", "probes", "status",
-    "windows_accounts", "windows_command_line", "windows_entry", "windows_eventlog", "windows_preflight",
-    "windows_security",
-)  # fmt: skip
-
-# It takes Wine 10 s to find out that the SCM has not started a process.
-TOO_SLOW = "not of_a_stranger"
-
-
-def test_the_suites_pass_on_windows_python(lab: Lab) -> None:
+def test_the_suites_pass_on_windows_python(lab: Lab, suites: Future[Answer]) -> None:
     """All contracts, and the units that deal with the system, pass there, or are skipped by name."""
     if not lab.is_wine:
         pytest.skip("on Windows they are run as they are")
-    packages, driver = lab.python / "Lib" / "site-packages", lab.folder / "driver.py"
-    shutil.copytree(fetch.kept(fetch.full_name("packages")), packages, dirs_exist_ok=True)
-    driver.write_text(DRIVER, "utf-8")
-    paths = [ROOT / "tests" / "contract", *(ROOT / "tests" / "unit" / f"test_{name}.py" for name in UNITS)]
-    answer = lab.run_python(
-        driver, "-q", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "--tb=short",
-        "-rfE", "--durations=15", "-m", "not slow", "-k", TOO_SLOW, "--basetemp", "C:\\basetemp", *paths,
-        limit_s=LIMIT_S, PYTHONDONTWRITEBYTECODE="1",
-    )  # fmt: skip
+    answer = suites.result(LIMIT_S)
+    sys.stdout.write(answer.out.rpartition("\n==")[2])  # how many there were, for -s
     assert answer.code == 0, answer.out + answer.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time as real_time
@@ -206,8 +207,8 @@ class ManualClock:
     def _others_busy(self, me: int | None) -> bool:
         if self._calling:
             return True
-        alive = sys._current_frames()  # a thread that ended without leaving is not busy
-        if any(busy and thread != me and thread in alive for thread, busy in self._busy.items()):
+        working = [thread for thread, busy in self._busy.items() if busy and thread != me]
+        if working and not _alive().isdisjoint(working):  # a thread that ended without leaving is not busy
             return True
         return any(sleeper.is_about_to_wake() for sleeper in self._sleepers)
 
@@ -219,6 +220,19 @@ class ManualClock:
                     raise RuntimeError(f"time can't pass: a busy thread neither waits nor ends ({self._busy})")
                 # A thread that ends without a word tells nobody, so look now and then.
                 self._rested.wait(50 * LOOK_EVERY_S)
+
+
+def _alive() -> set[int]:
+    """The threads that there are. In Python 3.11, garbage that is collected meanwhile may block all of them for ever
+    (https://github.com/python/cpython/issues/106883).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return set(sys._current_frames())
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class ManualGate:

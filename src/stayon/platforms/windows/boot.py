@@ -102,6 +102,10 @@ class Boot:
             # before anything that has to wait for the system's libraries, which the other thread is loading.)
             started = __import__("stayon.cli.started", fromlist=["run"])
             use_site(self._line.venv)
+            # Whatever it starts ends with it, however it ends.
+            from stayon.platforms.windows.jobs import adopt_self
+
+            adopt_self()
             self._serve(started)
         except BaseException as error:  # noqa: BLE001  # it is the process's last word, and the SCM gets it
             self._fail(error)

@@ -37,6 +37,7 @@ ROOTS = (
     "stayon.runtime.logs.system_sink",
     "stayon.runtime.logs.text",
     "stayon.runtime.logs.walk",
+    "tomllib",
 )
 
 # A fresh interpreter, as the service's own, writes it: the one that asks has imported much more.

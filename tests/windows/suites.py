@@ -1,0 +1,45 @@
+"""Runs our other suites on Windows' CPython, in the lab."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.windows import fetch
+from tests.windows.lab import Answer, Lab
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 240.0
+
+# Wine's answer to the WMI question that ``platform`` asks takes for ever, and its KERNEL32 has no CopyFile2, which
+# ``shutil`` takes where Python has it.
+DRIVER = """
+import sys
+sys.modules["_wmi"] = None
+import _winapi
+del _winapi.CopyFile2
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+# The units that deal with the system; what only decides is the same anywhere. (On real Windows all of them are run.)
+UNITS = (
+    "config_store", "config_watch", "control", "host_threads", "logs_capture", "logs_file", "logs_follow", "loop",
+    "monitor_delivery", "pool", "status", "windows_accounts", "windows_entry", "windows_eventlog", "windows_security",
+)  # fmt: skip
+
+# It takes Wine 10 s to find out that the SCM has not started a process.
+TOO_SLOW = "not of_a_stranger"
+
+
+def run_suites(lab: Lab) -> Answer:
+    """Run them. Blocks for about a minute."""
+    packages, driver = lab.python / "Lib" / "site-packages", lab.folder / "driver.py"
+    shutil.copytree(fetch.kept(fetch.full_name("packages")), packages, dirs_exist_ok=True)
+    driver.write_text(DRIVER, "utf-8")
+    paths = [ROOT / "tests" / "contract", *(ROOT / "tests" / "unit" / f"test_{name}.py" for name in UNITS)]
+    return lab.run_python(
+        driver, "-q", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", "--tb=short",
+        "-rfE", "--durations=15", "-m", "not slow", "-k", TOO_SLOW, "--basetemp", "C:\\basetemp", *paths,
+        limit_s=LIMIT_S, PYTHONDONTWRITEBYTECODE="1",
+    )  # fmt: skip
