@@ -398,6 +398,7 @@ def bench(options: argparse.Namespace) -> int:
     venv.hold(requirements("bench"))
     venv.hold_stayon()
     bring(GO)
+    bring(WINE)
     results: dict[str, dict[str, Any]] = {}
     failed = []
     for name in options.names or known:

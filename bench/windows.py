@@ -25,7 +25,8 @@ from _process import anonymous_mb, memory_mb, threads
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from tests.windows import lab as laboratory  # noqa: E402  # the folder that has it was not on the path before
+from tests.windows import fetch  # noqa: E402  # the folder that has it was not on the path before
+from tests.windows import lab as laboratory  # noqa: E402  # as above
 
 ROUNDS = 15
 SETTLE_S = 1.5
@@ -193,6 +194,7 @@ def soak(figures: Figures, client: Client, one: Competitor) -> None:
 def main() -> None:
     """Measure, and show it."""
     figures = Figures(compared=("start_ms", "stop_ms", "rss_mb", "anonymous_mb"), spread=("start_ms", "stop_ms"))
+    fetch.fetch()
     with laboratory.opened() as lab:
         client = Client(lab)
         makers: tuple[Callable[[laboratory.Lab, Client], Competitor | None], ...] = (ours, in_go, with_pywin32)

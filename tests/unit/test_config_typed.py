@@ -18,7 +18,7 @@ from stayon.errors import UsageError
 from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Secret, Sources
 from stayon.runtime.config.settings import Settings
-from stayon.runtime.config.shapes import as_tree, needs_restart, restart_patterns, settable_paths
+from stayon.runtime.config.shapes import as_tree, fields_of, needs_restart, restart_patterns, settable_paths
 from stayon.runtime.config.typed import convert
 from stayon.runtime.config.untyped import Origins, convert_untyped
 from stayon.runtime.config.values import Text
@@ -293,3 +293,12 @@ def test_any_tree_converts_or_is_refused(tree) -> None:
     except InvalidConfigError:
         return
     assert isinstance(config, Config)
+
+
+@pytest.mark.parametrize("kind", [dict, int, list[str]])
+def test_what_has_no_fields_is_no_type_of_a_configuration(kind: object) -> None:
+    """A type whose fields nobody knows is refused by name, with what to give instead."""
+    with pytest.raises(UsageError, match="dataclass") as caught:
+        fields_of(kind)
+
+    assert caught.value.code == "config.no-type"

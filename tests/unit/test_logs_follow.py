@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stayon import platforms
 from stayon.runtime.logs.file_sink import FileSink
 from stayon.runtime.logs.follow import follow, read_last
-from stayon.runtime.logs.rotate import Rotation
+from stayon.runtime.logs.rotate import Rotation, old_path
 
 open_shared = platforms.current().open_shared
 
@@ -275,6 +275,28 @@ def test_closing_gives_the_file_back(place):
     assert next(lines) == "1"
     lines.close()
     assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("looks", [1, 100], ids=["for a moment", "for good"])
+def test_an_old_file_that_a_listing_has_missed(place, looks: int):
+    """One that is being replaced by its packed one is looked for again; one that is gone keeps nobody waiting."""
+    place.append("1")
+    for number in (1, 2, 3):
+        place.rotate(number)
+        place.append(str(number + 1))
+    missed, hidden = old_path(str(place.directory), "price", 2), str(place.directory / "hidden")
+    opened = []
+
+    def opener(path: str) -> int:
+        opened.append(path)
+        if len(opened) == 1:
+            os.rename(missed, hidden)
+        elif len(opened) == 1 + looks:
+            os.rename(hidden, missed)
+        return open_shared(path)
+
+    lines = read_last(str(place.directory), "price", 4, opener=opener)
+    assert lines == (["1", "2", "3", "4"] if looks == 1 else ["1", "3", "4"])
 
 
 def test_nothing_is_lost_or_doubled_while_a_sink_writes_rotates_and_compresses(place):

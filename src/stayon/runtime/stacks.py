@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 
@@ -22,11 +23,24 @@ def thread_stacks(only: Iterable[int] | None = None) -> str:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     wanted = None if only is None else set(only)
     parts = []
-    for ident, frame in sorted(sys._current_frames().items()):
+    for ident, frame in sorted(current_frames().items()):
         if wanted is None or ident in wanted:
             lines = traceback.format_stack(frame, limit=DEPTH_LIMIT)
             parts.append(f"thread {names.get(ident, 'unknown')} ({ident}):\n{''.join(lines)}")
     return "\n".join(parts)
+
+
+def current_frames() -> dict[int, FrameType]:
+    """The innermost frame of every thread. In Python 3.11, garbage that is collected while they are gathered may block
+    all threads for ever (https://github.com/python/cpython/issues/106883).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def task_stacks(loop: asyncio.AbstractEventLoop | None) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import threading
 import time as real_time
 from _thread import allocate_lock, get_ident
 from contextlib import contextmanager
+
+from stayon.runtime.stacks import current_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -223,16 +223,8 @@ class ManualClock:
 
 
 def _alive() -> set[int]:
-    """The threads that there are. In Python 3.11, garbage that is collected meanwhile may block all of them for ever
-    (https://github.com/python/cpython/issues/106883).
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        return set(sys._current_frames())
-    finally:
-        if was_enabled:
-            gc.enable()
+    """The threads that there are."""
+    return set(current_frames())
 
 
 class ManualGate:

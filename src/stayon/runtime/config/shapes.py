@@ -64,7 +64,15 @@ def family_of(kind: Any) -> str:
 
 
 def fields_of(kind: Any) -> tuple[Field, ...]:
-    """The fields of a type of tables, in order. Raises ``UsageError`` for an annotation that can't be found."""
+    """The fields of a type of tables, in order. Raises ``UsageError`` for what isn't one, or an annotation that can't be
+    found.
+    """
+    if not family_of(kind):
+        raise UsageError(
+            f"a configuration can't be of the type {getattr(kind, '__qualname__', kind)}",
+            hint="Give config= a dataclass, or a model of msgspec or pydantic; without it, keys and values are free.",
+            code="config.no-type",
+        )
     return {DATACLASS: _of_dataclass, RECORD: _of_record, MSGSPEC: _of_struct, PYDANTIC: _of_model}[family_of(kind)](
         kind
     )

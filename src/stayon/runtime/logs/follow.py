@@ -22,6 +22,8 @@ _CHUNK = 65536
 _LONGEST_LINE = 1024 * 1024
 _BEGINNING = 512
 _SNAPSHOT_TRIES = 100
+# Somebody may have removed one for good.
+_GAP_TRIES = 3
 
 
 def everything(_line: str) -> bool:
@@ -150,7 +152,7 @@ class _Reader:
     def _open(self) -> list[OldFile]:
         """Open the live file, if there is one, at its beginning; gives the old files there were at that moment."""
         path = live_path(self._directory, self._name)
-        for _ in range(_SNAPSHOT_TRIES):
+        for number in range(_SNAPSHOT_TRIES):
             try:
                 self._fd = self._opener(path)
                 before = _identity(os.fstat(self._fd))
@@ -162,7 +164,7 @@ class _Reader:
             except FileNotFoundError:
                 after = None
             self._number = max((old.number for old in olds), default=self._number)
-            if before == after:
+            if before == after and (number >= _GAP_TRIES or _are_all_there(olds)):
                 break
             self.close()  # it was rotated while we looked
         return olds
@@ -221,8 +223,14 @@ class _Reader:
             os.close(fd)
 
 
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+def _identity(status: os.stat_result) -> int:
+    # (In one directory the device tells nothing more; and Wine says 0 for it now and then, while a file is renamed.)
+    return status.st_ino
+
+
+def _are_all_there(olds: list[OldFile]) -> bool:
+    """Whether no number is left out between them: a listing may miss a file that is replaced by its packed one."""
+    return not olds or olds[-1].number - olds[0].number == len(olds) - 1
 
 
 def _text(line: bytes) -> str:
