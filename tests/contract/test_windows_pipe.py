@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from stayon.errors import TemporaryError, UnavailableError
+from stayon.errors import UnavailableError
 from stayon.platforms.windows import win32
 
 pytestmark = pytest.mark.windows
@@ -59,8 +59,6 @@ def test_a_full_queue_is_waited_for_only_so_long(pipes, path) -> None:
         visitors.extend(pipes.connect(path, 0.1) for _ in range(100))
     assert caught.value.code == "control.busy"
     assert 0.1 <= time.monotonic() - before < 2
-    with pytest.raises(TemporaryError):
-        pipes.open(path)
     for closable in (*visitors, door):
         closable.close()
 
@@ -112,6 +110,30 @@ def test_what_is_refused_for_now_is_told_when_it_can_go_on(pipes, path, is_ready
     assert is_ready(host.fileno())
     assert host.send(words) == len(words)
     for closable in (host, visitor, door):
+        closable.close()
+
+
+def test_a_pipe_of_somebody_else_s_is_nobody(pipes, path, monkeypatch) -> None:
+    """A process has left its name, and a stranger has made a pipe of it: verbs don't talk to that one, and it keeps no
+    service from starting.
+    """
+    from stayon.platforms.windows import pipe_ends
+
+    pipes.open(path).close()
+    stranger = "O:S-1-5-21-1-2-3-1001D:P(A;;GA;;;WD)"
+    with monkeypatch.context() as patched:
+        patched.setattr(pipe_ends, "pipe_sddl", lambda _sids: stranger)
+        try:
+            foreign = pipe_ends.Listener(name_in(path), 4)
+        except OSError:
+            pytest.skip("here nobody can make what belongs to another")
+    with pytest.raises(UnavailableError) as caught:
+        pipes.connect(path, 1)
+    assert caught.value.code == "control.nobody"
+    door = pipes.open(path)
+    assert name_in(path) != foreign.name
+    pipes.connect(path, 1).close()
+    for closable in (foreign, door):
         closable.close()
 
 

@@ -83,3 +83,50 @@ def test_this_process_has_an_identity() -> None:
 
     assert all(sid.startswith("S-1-5-") for sid in own_sids())
     assert read_access("C:\\").owner.startswith("S-1-5-")
+
+
+def test_a_list_that_was_not_protected_is_given_back_as_it_was(beyond_wine: None, tmp_path: Path) -> None:
+    """What is inherited from above is inherited again."""
+    from stayon.platforms.windows.security import apply_acl, read_access
+
+    folder = tmp_path / "folder"
+    close(tmp_path)
+    folder.mkdir()
+    before = read_access(str(folder))
+    apply_acl(str(folder), "D:P(A;;FA;;;WD)")
+    apply_acl(str(folder), "D:AI(A;OICIID;FA;;;SY)(A;OICIID;FA;;;BA)")
+    assert {entry.sid for entry in read_access(str(folder)).entries or ()} == {
+        entry.sid for entry in before.entries or ()
+    }
+
+
+def test_a_link_that_others_can_turn_is_refused(program: Path, tmp_path: Path) -> None:
+    """What it leads to is safe, and would be given to the service; but who owns the link may have it lead elsewhere."""
+    import _winapi
+
+    from stayon.platforms.windows.security import apply_acl, check_directory, check_program
+
+    place = tmp_path / "open"
+    place.mkdir()
+    apply_acl(str(place), "D:P(A;OICI;FA;;;WD)")
+    link = place / "link"
+    try:
+        _winapi.CreateJunction(str(program.parent), str(link))  # type: ignore[attr-defined,unused-ignore]  # Windows has it
+    except OSError:
+        pytest.skip("here are no junctions")
+    if not getattr(link.lstat(), "st_reparse_tag", 0):
+        pytest.skip("here a junction is no link")
+    with pytest.raises(NotPermittedError) as caught:
+        check_directory(str(link))
+    assert caught.value.where == str(link)
+    with pytest.raises(NotPermittedError):
+        check_program(str(link / program.name))
+
+
+def test_a_process_that_can_not_be_opened_has_the_identity_that_it_has_for_others() -> None:
+    """An ordinary user knows a service's process by the list of all."""
+    import os
+
+    from stayon.platforms.windows import process
+
+    assert process.known_identity(os.getpid()) == process.process_identity(os.getpid()) != ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,7 +111,7 @@ def test_what_is_not_installed_can_be_neither_started_nor_taken_away(desk: Desk,
     assert desk.services.asked == []
 
 
-@pytest.mark.parametrize("verb", ["start", "uninstall"])
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "pause", "resume", "reload", "uninstall"])
 def test_somebody_elses_service_is_left_alone(desk: Desk, verb: str) -> None:
     """A service of the same name without our mark is never touched."""
     desk.services.add_foreign(NAME)
@@ -188,6 +190,21 @@ def test_a_failed_start_without_a_word_says_where_the_log_is(desk: Desk) -> None
     assert str(desk.machine.folder / NAME / "logs") in said.err
 
 
+def test_the_last_words_are_short(desk: Desk) -> None:
+    """What the first failure has beside it for later is in the log, not between the words of the answer."""
+    desk.install()
+    desk.services.exits_at_start[NAME] = exits.FAILED
+    logs = desk.machine.folder / NAME / "logs"
+    logs.mkdir(parents=True)
+    failure = {"time": text_of(4e9), "level": "CRITICAL", "message": "on_start failed", "event": 13}
+    (logs / f"{NAME}.log").write_text(json.dumps({**failure, "fields": {"last_lines": ["{}"]}}) + "\n")
+
+    said = desk.say("start")
+
+    assert "on_start failed" in said.err
+    assert "last_lines" not in said.err
+
+
 def _log(directory: Path, *lines: tuple[str, str]) -> None:
     directory.mkdir(parents=True)
     records = [json.dumps({"time": time, "level": "ERROR", "message": message}) for time, message in lines]
@@ -213,6 +230,39 @@ def test_stop_says_how_it_ended(desk: Desk) -> None:
     desk.install(state=states.RUNNING, pid=77)
 
     assert desk.say("stop").out == "collector is STOPPED: exit code 0 (done)\n"
+
+
+def test_who_was_killed_was_not_started_by_hand(desk: Desk) -> None:
+    """The page of a process that is gone says how it died, and nothing about who runs in a console."""
+    desk.install(exit_code=1067, why="Process aborted")
+    desk.write_page()
+
+    said = desk.say("status")
+
+    assert "died without a word" in said.out
+    assert "by hand" not in said.out
+
+
+def test_a_stop_that_took_too_long_says_so(desk: Desk) -> None:
+    """The manager hears that a stop went well, or it would start the service again; people hear how it was."""
+    desk.install(state=states.RUNNING, pid=77)
+    desk.write_page(pid=77, exit_code=exits.FAILED, why="stop: it had not stopped after 3 s")
+
+    assert "exit code 70 (failed): stop: it had not stopped after 3 s" in desk.say("stop").out
+    assert "exit code 70 (failed): stop: it had not stopped after 3 s" in desk.say("status").out
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume", "reload", "stop"])
+def test_what_the_manager_has_stopped_is_told_in_its_words(desk: Desk, verb: str) -> None:
+    """A start that failed left no page; that of the run before says nothing about it."""
+    desk.install(exit_code=exits.BAD_CONFIG)
+    desk.write_page(exit_code=exits.DONE, why="asked to stop")
+
+    said = desk.say(verb)
+
+    assert said.code == (exits.DONE if verb == "stop" else exits.UNAVAILABLE)
+    assert "exit code 78 (bad configuration)" in said.out + said.err
+    assert "asked to stop" not in said.out + said.err
 
 
 def test_stopping_the_stopped_is_done_already(desk: Desk) -> None:
@@ -265,6 +315,37 @@ def test_an_instance_has_an_entry_of_its_own(desk: Desk) -> None:
     """``--instance`` means the manager's service NAME@INSTANCE."""
     assert "collector.py start --instance two\n" in desk.say("install", "--instance", "two").out
     assert desk.say("start", "--instance", "two").out == "collector@two is RUNNING, process 1001\n"
+
+
+@pytest.mark.parametrize("words", [("NAME@eu",), ("NAME@eu", "--instance", "eu"), ("NAME", "--instance", "eu")])
+def test_an_instance_is_named_as_lists_name_it(desk: Desk, words: tuple[str, ...]) -> None:
+    """Without the program, NAME@INSTANCE is the same as --instance."""
+    desk.services.kept[f"{NAME}@eu"] = Managed(f"{NAME}@eu", states.RUNNING, pid=77, mark="stayon 1")
+
+    code = execute(
+        ["stop", *(word.replace("NAME", NAME) for word in words)], program="stayon", machine=desk.machine.ports()
+    )
+
+    assert code == exits.DONE
+    assert desk.services.asked == [(f"{NAME}@eu", "stop", ())]
+
+
+def test_two_instances_at_once_are_refused(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """NAME@INSTANCE with another --instance is a contradiction."""
+    words = ["stop", f"{NAME}@eu", "--instance", "us"]
+
+    assert execute(words, program="stayon", machine=desk.machine.ports()) == exits.USAGE
+    assert "[usage.option]" in capsys.readouterr().err
+
+
+def test_what_the_output_can_not_have_is_escaped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe of Windows takes a code page: an answer is never lost to a character that it lacks."""
+    desk.install(display_name="Pr\u00fcfer \u2603")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", out)
+
+    assert execute(["list"], program="stayon", machine=desk.machine.ports()) == exits.DONE
+    assert b"Pr\xfcfer \\u2603" in out.buffer.getvalue()
 
 
 def test_list_shows_our_services_only(desk: Desk) -> None:

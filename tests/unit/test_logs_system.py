@@ -10,7 +10,7 @@ import pytest
 from stayon.core import levels
 from stayon.core.entry import Entry
 from stayon.runtime.config.host_settings import read_host_settings
-from stayon.runtime.log_setup import CONSOLE, LogSetup
+from stayon.runtime.log_setup import CONSOLE, WITHOUT_STDERR, LogSetup
 from stayon.runtime.logs import system_sink
 from stayon.runtime.logs.event_text import event_text
 from stayon.runtime.logs.pipeline import Pipeline
@@ -261,3 +261,14 @@ def test_the_rate_is_one_that_a_log_can_bear() -> None:
     """A day's flood is less than what the Event Log keeps: 20 MB, at a kilobyte a record."""
     assert (86_400 * LIMIT.per_s + LIMIT.burst) * 1000 < 60e6
     assert system_sink.AUTO_LEVEL == levels.NOTICE
+
+
+def test_standard_error_that_leads_nowhere_is_not_written_to(setup, machine, monkeypatch, capfd) -> None:
+    """A Windows service has none that anybody reads; elsewhere, auto writes there."""
+    for starter, text in ((WITHOUT_STDERR, "into the void"), (CONSOLE, "to somebody")):
+        monkeypatch.setattr(machine.starter, "name", starter, raising=False)
+        setup(stderr="auto").logger().error(text)
+
+    written = capfd.readouterr().err
+    assert "to somebody" in written
+    assert "into the void" not in written

@@ -130,7 +130,7 @@ def test_a_service_of_somebody_else_is_never_touched(desk) -> None:
         lambda: desk.ask("start"),
         lambda: desk.ask("stop"),
     ):
-        refused(NotPermittedError, "scm.not-ours", act)
+        refused(NotPermittedError, "manager.foreign", act)
 
     assert desk.store.contents() == before
     assert desk.manager.look(NAME).command == "C:\\other.exe"
@@ -264,7 +264,7 @@ def test_what_is_not_installed_can_not_be_uninstalled(desk) -> None:
     """It is an error with the nearest name."""
     desk.install("collectors")
 
-    error = refused(UnavailableError, "scm.not-installed", lambda: desk.manager.change(NAME, None))
+    error = refused(UnavailableError, "manager.not-installed", lambda: desk.manager.change(NAME, None))
     assert "collectors" in error.hint
 
 

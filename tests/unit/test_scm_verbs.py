@@ -69,7 +69,7 @@ def test_a_failed_start_has_its_reason(desk) -> None:
 def test_what_is_not_installed_can_not_be_asked(desk) -> None:
     """Looking gives None; asking is an error."""
     assert desk.manager.look(NAME) is None
-    refused(UnavailableError, "scm.not-installed", lambda: desk.ask("start"))
+    refused(UnavailableError, "manager.not-installed", lambda: desk.ask("start"))
 
 
 def test_a_disabled_one_can_not_be_started(desk) -> None:

@@ -191,6 +191,26 @@ def test_the_last_end_in_words(status, ending) -> None:
     assert definition.ending(status, lambda code: f"text of {code}") == ending
 
 
+@pytest.mark.parametrize(
+    ("status", "is_there", "exit_code"),
+    [
+        (ServiceStatus(4, pid=42), True, 0),
+        (ServiceStatus(4, pid=42), False, 1067),
+        (ServiceStatus(3, pid=42), False, 1067),
+        (ServiceStatus(2, pid=42), False, 1067),
+        (ServiceStatus(2), False, 0),
+        (ServiceStatus(4), False, 1067),
+        (ServiceStatus(1, exit_code=7), False, 7),
+    ],
+)
+def test_who_has_no_process_is_dead(status, is_there, exit_code) -> None:
+    """Whatever the SCM still says of it; one that is just being started may not have its process yet."""
+    found = definition.alive_or_dead(status, lambda _pid: is_there)
+
+    assert found.exit_code == exit_code
+    assert (found == status) == (exit_code != 1067)
+
+
 @pytest.mark.parametrize(("state", "number"), states.SCM_NUMBERS.items())
 def test_how_a_service_is(state, number) -> None:
     """Every number of a state has its word, and what people ask of a service is there."""

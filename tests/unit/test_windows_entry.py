@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stayon.errors import UsageError
 from stayon.machine import Program
 from stayon.platforms.windows.boot import Line, understood
 from stayon.platforms.windows.command import Interpreter, service_command, this_interpreter
@@ -34,6 +35,15 @@ def test_what_is_installed_is_what_is_understood(program: Program, venv: str, li
 
     assert words[:4] == (PYTHON.executable, "-I", "-S", PYTHON.entry)
     assert understood(words[4:]) == line
+
+
+def test_a_line_that_windows_would_expand_is_refused() -> None:
+    """Between two percent signs the SCM puts an environment variable; one alone means nothing to it."""
+    service_command(Program("c", r"C:\c.py", options=("--set", "share=50%")), PYTHON)
+    with pytest.raises(UsageError) as caught:
+        service_command(Program("c", r"C:\%TEMP%\c.py"), PYTHON)
+
+    assert caught.value.code == "scm.percent"
 
 
 def test_this_interpreter_is_never_the_one_of_a_venv() -> None:

@@ -256,3 +256,17 @@ def test_a_connection_that_fails_is_told_with_its_error() -> None:
 
     with pytest.raises(UnavailableError, match=r"error 1056.*\[scm\.no-connection\]"):
         dispatcher.wait_for_start(1)
+
+
+def test_a_handler_that_cannot_be_registered_is_told() -> None:
+    """Whoever waits for the start hears that there will be none, and the connection ends without a word of its own."""
+    process = Process()
+    process.register = lambda name, handler: 0  # type: ignore[method-assign]  # as Windows says that it failed
+    process.is_stopped.set()
+    dispatcher = Dispatcher("demo", process, Bell, start_timeout_s=60, clock=ManualClock(autojump=True))
+
+    dispatcher.connect()
+
+    with pytest.raises(UnavailableError) as caught:
+        dispatcher.wait_for_start()
+    assert caught.value.code == "scm.no-connection"

@@ -68,7 +68,7 @@ def test_it_has_what_a_service_imports_and_nothing_else(packed: Path) -> None:
     found = names(packed)
 
     assert {"stayon", "stayon.app", "stayon.runtime.host", "stayon.platforms.windows.dispatcher", "threading"} <= found
-    assert not {"argparse", "typing", "re", "subprocess", "stayon.cli.install", "stayon.testing", "os"} & found
+    assert not {"argparse", "asyncio", "subprocess", "stayon.cli.install", "stayon.testing", "os"} & found
     assert not [name for name in found if name.startswith(("stayon.testing", "stayon.services"))]
 
 

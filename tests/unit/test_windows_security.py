@@ -47,6 +47,11 @@ def test_a_service_has_the_sid_that_windows_computes(name: str, sid: str) -> Non
     assert sids.service_sid(name) == sid
 
 
+def test_a_letter_stays_one_letter() -> None:
+    """Windows' capital of a letter is a letter: that of a sharp s is itself."""
+    assert sids.service_sid("maß") == sids.service_sid("MAß") != sids.service_sid("MASS")
+
+
 @given(st.integers(0, 2**48 - 1), st.lists(NUMBERS, max_size=15), st.binary(max_size=8))
 def test_a_sid_s_bytes_and_text_say_the_same(authority: int, numbers: list[int], behind: bytes) -> None:
     """There and back again; what follows it in memory doesn't matter."""
@@ -198,17 +203,19 @@ def test_the_lists_of_an_installed_service() -> None:
 
 
 def test_the_list_of_a_directory_that_is_just_made() -> None:
-    """Ours, the system's and administrators'; to be read by users only where that is wanted."""
-    mine = f"D:P(A;OICI;FA;;;{SYSTEM})(A;OICI;FA;;;{ADMINISTRATORS})(A;OICI;FA;;;{ANN})"
+    """Ours, the system's and administrators'; to be read by users only where that is wanted. It belongs to the service,
+    not to an account of many.
+    """
+    mine = f"O:{ANN}D:P(A;OICI;FA;;;{SYSTEM})(A;OICI;FA;;;{ADMINISTRATORS})(A;OICI;FA;;;{ANN})"
     assert acl.private_sddl([ANN]) == mine
     assert acl.private_sddl([ANN], readable=True) == mine + f"(A;OICI;0x1200a9;;;{USERS})"
-    assert acl.private_sddl([SYSTEM]).count(SYSTEM) == 1
+    assert acl.private_sddl([SYSTEM]).count(f";{SYSTEM})") == 1
 
 
 def test_the_list_of_a_pipe() -> None:
     """For the system, administrators and the service, and nobody else."""
-    assert pipe_sddl([ANN]) == f"D:P(A;;GA;;;{SYSTEM})(A;;GA;;;{ADMINISTRATORS})(A;;GA;;;{ANN})"
-    assert pipe_sddl([SYSTEM]).count(SYSTEM) == 1
+    assert pipe_sddl([ANN]) == f"O:{ANN}D:P(A;;GA;;;{SYSTEM})(A;;GA;;;{ADMINISTRATORS})(A;;GA;;;{ANN})"
+    assert pipe_sddl([SYSTEM]).count(f";{SYSTEM})") == 1
 
 
 def test_the_command_that_corrects_a_folder() -> None:

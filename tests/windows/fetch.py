@@ -84,7 +84,7 @@ def makers() -> dict[str, Callable[[Path], object]]:
         f"embeddable-{DATA_SHA256[:12]}": embeddable,
         f"normal-{DATA_SHA256[:12]}": normal,
         f"pywin32-{PYWIN32[-12:]}": pywin32,
-        "packages-cp313": packages,
+        f"packages-{hashlib.sha256(' '.join(PACKAGES).encode()).hexdigest()[:12]}": packages,
     }
     if not ON_WINDOWS:
         found[f"prefix-{wine_version()}"] = prefix

@@ -141,8 +141,9 @@ def test_a_storm_of_controls(lab: Lab, until: Callable[..., Any]) -> None:
     ticks = len(service.records("tick"))
     service.wait_log("tick", ticks + 2)
     after = lab.ask("figures", pid)
-    assert after["handles"] <= before["handles"] + 5
-    assert after["threads"] <= before["threads"] + 2
+    # The system's own threads for calls come and go; what leaked would be one for each of 1,300 controls.
+    assert after["handles"] <= before["handles"] + 30
+    assert after["threads"] <= before["threads"] + 5
     assert service.stop()["exit_code"] == 0
 
 

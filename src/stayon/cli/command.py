@@ -7,7 +7,7 @@ import sys
 
 from stayon import exits
 from stayon.core.record import Record
-from stayon.errors import StayonError, UnavailableError
+from stayon.errors import StayonError, UnavailableError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,15 +99,21 @@ def _execute(words: Sequence[str], call: Call) -> int:
         from stayon.cli.target import find
 
         name, service = find(understood.target)
-    return _code(understood.verb.code)(
-        call.replace(
-            name=name,
-            service=service,
-            given=understood.given,
-            arguments=understood.arguments,
-            target=understood.target,
-        )
+    found = call.replace(
+        name=name, service=service, given=understood.given, arguments=understood.arguments, target=understood.target
     )
+    return _code(understood.verb.code)(found if service is not None else _by_instance(found))
+
+
+def _by_instance(call: Call) -> Call:
+    """*call* with its NAME@INSTANCE, as managers and lists call it, taken apart; a service's own name has no "@"."""
+    name, at, instance = call.name.partition("@")
+    if not at:
+        return call
+    said = call.given.get("instance", instance)
+    if said != instance:
+        raise UsageError(f"{call.name} is not the instance {said!r}", hint="Leave --instance out.", code="usage.option")
+    return call.replace(name=name, target=name, given={**call.given, "instance": instance})
 
 
 def _code(path: str) -> Callable[[Call], int]:
@@ -122,7 +128,12 @@ def say(text: str) -> None:
     """Print an answer; nobody is there to read it where standard output is closed."""
     if sys.stdout is None:
         return
-    sys.stdout.write(f"{text}\n")
+    try:
+        sys.stdout.write(f"{text}\n")
+    except UnicodeEncodeError:
+        # What Windows has a pipe or a file take is a code page; what that lacks is escaped.
+        encoding = sys.stdout.encoding
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stdout.flush()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from stayon import exits
 from stayon.cli import managed
 from stayon.cli.command import say
 from stayon.cli.wanted import service_of, wanted_installation
 from stayon.core.nearest import did_you_mean
-from stayon.errors import UsageError
+from stayon.errors import UnavailableError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +26,20 @@ def export(call: Call) -> int:
             f"the format {wanted!r} is not known here", hint=did_you_mean(wanted, here.exports), code="export.format"
         )
     text = here.exports[wanted](wanted_installation(call, here.command))
+    _refuse_unwritable(text)
     # Standard output ends lines as this system has them.
     say(text.replace("\r\n", "\n").rstrip("\n"))
     return exits.DONE
+
+
+def _refuse_unwritable(text: str) -> None:
+    """Commands with an escape for a character would be other commands. Raises ``UnavailableError``."""
+    encoding = sys.stdout.encoding if sys.stdout is not None else None
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError as error:
+        raise UnavailableError(
+            f"the output's code page {encoding} has no {error.object[error.start]!r}",
+            hint="Set PYTHONUTF8=1 and say it again: the output is UTF-8 then.",
+            code="export.encoding",
+        ) from error

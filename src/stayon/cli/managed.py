@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from stayon.core.installation import Managed
     from stayon.machine import Management
     from stayon.ports import ServiceManager
+    from stayon.runtime.logs.text import TextRenderer
 
 # What starting and stopping may take besides the service's own limits, which the manager knows.
 SLACK_S = 30.0
 START_S = 90.0
 LAST_LINES = 5
+# The first failure, and who did not stop.
+WITH_FACTS = (13, 14)
 
 IN_CONSOLE = (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING)
 
@@ -64,7 +67,9 @@ def installed(call: Call, manager: ServiceManager) -> Managed:
     if managed is None:
         raise UnavailableError(
             f"{name_of(call)} is not installed",
-            hint=f"Install it: {call.command('install')}. Or run it here: {call.command('run')}",
+            hint=f"Install it: {call.command('install')}. Or run it here: {call.command('run')}"
+            if call.service is not None
+            else "Those that are: stayon list. Another is installed by its file: stayon install collector.py",
             code="manager.not-installed",
         )
     if not managed.mark:
@@ -147,8 +152,18 @@ def last_words(call: Call, began: float) -> tuple[str, ...]:
         return (f"its log is in {paths.places.logs}, and can't be read: {error.strerror or error}",)
     if not lines:
         return (f"it has logged nothing; its log is in {paths.places.logs}",)
-    shown = "".join(renderer.stored(line).decode("utf-8", "replace") for line in lines)
+    shown = b"".join(_shortly(line, renderer) for line in lines).decode("utf-8", "replace")
     return tuple(shown.splitlines())
+
+
+def _shortly(line: str, renderer: TextRenderer) -> bytes:
+    """*line* as ``logs`` shows it, without the facts that are beside a failure for whoever looks into it."""
+    from stayon.runtime.logs import filters
+
+    record = filters.decode(line)
+    if record is None or record.get("event") not in WITH_FACTS:
+        return renderer.stored(line)
+    return renderer.record({**record, "fields": {}})
 
 
 def stop(call: Call) -> int:
@@ -177,6 +192,7 @@ def reload(call: Call) -> int:
     Who may not talk to it, but may control it, gets it done through the manager.
     """
     managed = kept(call)
+    _refuse_absent(call, managed, _page(call), "reload")
     try:
         return ask.reload(call)
     except NotPermittedError:
@@ -198,8 +214,12 @@ def is_managers(managed: Managed, found: reading.Reading | None, verb: str = "")
 
 
 def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
-    managed = kept(call)
-    if managed is None or not is_managers(managed, _page(call), verb):
+    managed, page = kept(call), _page(call)
+    if managed is None or not is_managers(managed, page, verb):
+        if verb == "stop" and managed is not None and not _is_in_console(page):
+            _tell(call, managed, f"{name_of(call)} is not running: {_how_it_is(managed, page)}")
+            return exits.DONE
+        _refuse_absent(call, managed, page, verb)
         return directly(call)
     default_s = _limit_s(call, "stop_timeout_s", ask.STOP_S)
     if verb == "restart":
@@ -214,9 +234,47 @@ def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
             _add_last_words(error, call, began)
         raise
     process = f", process {after.pid}" if after.pid else ""
-    ended = f": exit code {after.exit_code} ({exits.meaning(after.exit_code)})" if after.state == states.STOPPED else ""
+    ended = f": {_how_it_ended(call, managed, after)}" if after.state == states.STOPPED else ""
     _tell(call, after, f"{name_of(call)} is {after.state}{process}{ended}")
     return exits.DONE
+
+
+def _how_it_ended(call: Call, before: Managed, after: Managed) -> str:
+    """In the words of its page, if that is of this process: the manager hears that a stop went well in any case."""
+    page = _page(call)
+    if page is not None and page.verdict == reading.ENDED and page.status is not None and page.status.pid == before.pid:
+        return page.text
+    return f"exit code {after.exit_code} ({exits.meaning(after.exit_code)})"
+
+
+def _is_in_console(page: reading.Reading | None) -> bool:
+    return page is not None and page.verdict in IN_CONSOLE
+
+
+def _how_it_is(managed: Managed, page: reading.Reading | None) -> str:
+    from stayon.cli.status import merged
+
+    return merged(page, managed).reading.text
+
+
+def _refuse_absent(call: Call, managed: Managed | None, page: reading.Reading | None, verb: str) -> None:
+    """Raise ``StayonError`` if the service is somebody else's, or nobody is there to be asked: then with the manager's
+    word, as a page may be of an earlier run.
+    """
+    found = call.here().management
+    if found is None or _is_in_console(page):
+        return
+    if managed is None:
+        manager = found().manager
+        if manager.look(name_of(call)) is not None:
+            installed(call, manager)
+    elif managed.state == states.STOPPED:
+        raise UnavailableError(
+            f"cannot {verb} {name_of(call)}",
+            why=_how_it_is(managed, page),
+            hint=f"Start it first: {call.command('start')}. Or look at its log: {call.command('logs')}",
+            code="control.not-running",
+        )
 
 
 def _page(call: Call) -> reading.Reading | None:

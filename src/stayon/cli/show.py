@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stayon.runtime.status_reading import DIED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +42,10 @@ def status_text(name: str, found: Reading, kept: Managed | None = None) -> str:
 
 def _installed(kept: Managed, found: Reading) -> str:
     text = f"{kept.start} start, as {kept.account}"
-    if found.status is not None and found.status.exit_code is None and found.status.pid != kept.pid:
-        return f"{text}; {kept.state} there: process {found.status.pid} was started by hand"
+    page = found.status
+    is_alive = page is not None and page.exit_code is None and found.verdict != DIED
+    if page is not None and is_alive and page.pid != kept.pid:
+        return f"{text}; {kept.state} there: process {page.pid} was started by hand"
     return text
 
 

@@ -77,8 +77,9 @@ def merged(found: Reading | None, kept: Managed | None) -> Answer:
         return Answer(found if ours else _managers_word(kept), kept)
     if found.verdict == reading.DIED and kept.why:
         return Answer(found.replace(text=f"{found.text} ({kept.why})"), kept)
-    same_end = found.verdict == reading.ENDED and page is not None and page.exit_code == kept.exit_code
-    if same_end or found.verdict in (*managed.IN_CONSOLE, reading.DIED):
+    # A manager is told that a stop that was asked for went well, or it would start the service again.
+    is_its_end = found.verdict == reading.ENDED and page is not None and kept.exit_code in (0, page.exit_code)
+    if is_its_end or found.verdict in (*managed.IN_CONSOLE, reading.DIED):
         return Answer(found, kept)
     return Answer(_managers_word(kept), kept)
 

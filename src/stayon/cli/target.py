@@ -112,9 +112,13 @@ def _import_failed(place: str, error: BaseException) -> FailedError:
         "it cannot be imported",
         where=_innermost(place, error),
         why=f"{type(error).__name__}: {error}",
-        hint=f"The whole traceback: python {place if place.endswith('.py') else f'-m {place}'}",
+        hint=f"The whole traceback: python {_as_word(place) if place.endswith('.py') else f'-m {place}'}",
         code="usage.import",
     )
+
+
+def _as_word(path: str) -> str:
+    return f'"{path}"' if " " in path else path
 
 
 def _innermost(place: str, error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from stayon.errors import UnavailableError
 from stayon.machine import Machine
 
 TYPE_CHECKING = False
@@ -71,6 +72,13 @@ def _unix() -> Machine:
 
 
 def _windows() -> Machine:
+    if sys.maxsize < 2**32:
+        raise UnavailableError(
+            "this is a Python of 32 bits, for which there is no stayon on Windows",
+            where=sys.executable,
+            hint="Install the one of 64 bits from python.org.",
+            code="platform.32-bit",
+        )
     from stayon.platforms.windows import prepare, process
     from stayon.platforms.windows.clock import WindowsClock
     from stayon.platforms.windows.console import WindowsConsole

@@ -22,6 +22,8 @@ STDERR = 2
 
 # Who starts a service in a terminal; its log is what the person there reads.
 CONSOLE = "console"
+# Who starts it where standard error leads nowhere. (On Windows that passes for a terminal.)
+WITHOUT_STDERR = "scm"
 
 
 class LogSetup:
@@ -71,6 +73,8 @@ class LogSetup:
         return self._file
 
     def _stderr_sink(self, how: str) -> Sink | None:
+        if how == "auto" and self._machine.starter.name == WITHOUT_STDERR:
+            return None
         is_terminal = os.isatty(STDERR)
         form = how if how != "auto" else "text" if is_terminal else "json"
         if form == "off":

@@ -27,6 +27,8 @@ TO_A_FILE = WRITE_DATA | APPEND_DATA | _TAKE
 TO_ITS_FOLDER = WRITE_DATA | APPEND_DATA | DELETE_CHILD | _TAKE
 TO_A_FOLDER_ABOVE = DELETE_CHILD | _TAKE
 TO_A_ROOT = DELETE_CHILD | WRITE_DAC | WRITE_OWNER
+# And with a link to a folder: who may write to it may have it lead elsewhere.
+TO_A_LINK = TO_A_FILE
 
 _WORDS = (
     (WRITE_DATA | APPEND_DATA, "write"),
@@ -110,10 +112,11 @@ def in_words(mask: int) -> str:
 def private_sddl(sids: Sequence[str], *, readable: bool = False) -> str:
     """The list of a directory that is SYSTEM's, administrators' and *sids*' only; *readable*: users may look into it.
 
-    Nothing is inherited from above, all below inherits it.
+    Nothing is inherited from above, all below inherits it. It belongs to the first of *sids*: of itself, it would to
+    the account, which many services may share.
     """
     entries = [(one, _FULL) for one in dict.fromkeys((SYSTEM, ADMINISTRATORS, *sids))]
-    return _sddl([*entries, (USERS, _READ)] if readable else entries)
+    return f"O:{sids[0]}" + _sddl([*entries, (USERS, _READ)] if readable else entries)
 
 
 def place_sddl(place: str, sids: Sequence[str]) -> str:
@@ -127,10 +130,11 @@ def place_sddl(place: str, sids: Sequence[str]) -> str:
 
 def pipe_sddl(sids: Sequence[str]) -> str:
     """Who may use a service's pipe: SYSTEM, administrators, and *sids*. (Not denied to NETWORK, as an administrator who
-    works in a remote shell is in that group too; the pipe itself turns away who comes from another computer.)
+    works in a remote shell is in that group too; the pipe itself turns away who comes from another computer.) It
+    belongs to the first of *sids*, by which visitors know it.
     """
     allowed = "".join(f"(A;;GA;;;{sid})" for sid in dict.fromkeys((SYSTEM, ADMINISTRATORS, *sids)))
-    return f"D:P{allowed}"
+    return f"O:{sids[0]}D:P{allowed}"
 
 
 def icacls_line(path: str, *, is_directory: bool = True) -> str:

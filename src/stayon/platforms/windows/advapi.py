@@ -71,7 +71,8 @@ class AdvapiStore:
             created = _advapi32.CreateServiceW(
                 manager.value, name, config.display_name or name, _CHANGE_CONFIG, _OWN_PROCESS, config.start_type,
                 config.error_control, config.command, config.group or None, None,
-                memory.text(several(config.dependencies)) if config.dependencies else None, config.account, password,
+                memory.text(several(config.dependencies)) if config.dependencies else None, config.account,
+                _password(config.account, password),
             )  # fmt: skip
             _Handle(created, "CreateServiceW").close()
 
@@ -253,9 +254,19 @@ def _change_basics(name: str, field: str, value: Any, password: str | None) -> N
         done = _advapi32.ChangeServiceConfigW(
             service.value, _NO_CHANGE, given.get("start_type", _NO_CHANGE), given.get("error_control", _NO_CHANGE),
             given.get("command"), given.get("group"), None, memory.text(several(needs)), given.get("account"),
-            password, given.get("display_name"),
+            _password(given.get("account"), password), given.get("display_name"),
         )  # fmt: skip
         _check(done, "ChangeServiceConfigW")
+
+
+def _password(account: str | None, password: str | None) -> str | None:
+    """As the SCM wants it: "" for accounts that have none; null for those whose password is not ours to give, and where
+    the account stays as it is.
+    """
+    has_none = account is not None and (
+        account.lower() == "localsystem" or account.lower().startswith("nt authority\\")
+    )
+    return "" if password is None and has_none else password
 
 
 def _security(service: _Handle) -> str:

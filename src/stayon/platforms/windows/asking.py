@@ -11,9 +11,16 @@ _WM_CLOSE = 0x10
 # The class of a console's window: closing that would end everything in the console, us included.
 _CONSOLE_CLASS = "ConsoleWindowClass"
 
+_STD_HANDLES = (0xFFFFFFF6, 0xFFFFFFF5, 0xFFFFFFF4)  # STD_INPUT_HANDLE, _OUTPUT_, _ERROR_
+
 _kernel32 = win32.Library(
-    "kernel32.dll", AttachConsole="I>i", FreeConsole=">i", GenerateConsoleCtrlEvent="II>i"
-)  # fmt: skip
+    "kernel32.dll",
+    AttachConsole="I>i",
+    FreeConsole=">i",
+    GenerateConsoleCtrlEvent="II>i",
+    GetStdHandle="I>P",
+    SetStdHandle="IP>i",
+)
 _user32 = win32.Library(
     "user32.dll",
     EnumWindows="PP>i",
@@ -44,10 +51,14 @@ def _break_in_its_own_console(pid: int) -> None:
     a group's number only to that group, so not to us.)
     """
     with _console_lock:
+        # The visit makes the console's handles our standard ones, which are good for nothing when we have left.
+        ours = [_kernel32.GetStdHandle(one) for one in _STD_HANDLES]
         if not _kernel32.AttachConsole(pid):
             return  # it has none, or has ended
         _kernel32.GenerateConsoleCtrlEvent(_CTRL_BREAK, pid)
         _kernel32.FreeConsole()
+        for one, handle in zip(_STD_HANDLES, ours, strict=True):
+            _kernel32.SetStdHandle(one, handle)
 
 
 def _close_windows(pid: int) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 
 from stayon.core.record import Record
+from stayon.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def this_interpreter() -> Interpreter:
 def service_command(program: Program, interpreter: Interpreter | None = None) -> tuple[str, ...]:
     """The words for *program*; ``command_line.command_line`` makes one line of them, and ``boot.understood`` reads it.
 
-    -I and -S keep everything out but the interpreter itself until the SCM has been answered.
+    -I and -S keep everything out but the interpreter itself until the SCM has been answered. Raises ``UsageError`` for
+    a word in which the SCM would put an environment variable: it keeps the line as REG_EXPAND_SZ.
     """
     python = interpreter or this_interpreter()
     words = [python.executable, "-I", "-S", python.entry, "--service", program.name]
@@ -42,4 +44,14 @@ def service_command(program: Program, interpreter: Interpreter | None = None) ->
         words += ["--venv", python.venv]
     words += ["--start-timeout", f"{program.start_timeout_s:g}"]
     words.append(f"{program.path}:{program.attribute}" if program.attribute else program.path)
-    return (*words, "--", *program.options) if program.options else tuple(words)
+    if program.options:
+        words += ["--", *program.options]
+    expanded = [word for word in words if word.count("%") > 1]
+    if expanded:
+        raise UsageError(
+            "Windows would put a variable where percent signs are",
+            where=expanded[0],
+            hint="Rename the path, or move the setting into the configuration file.",
+            code="scm.percent",
+        )
+    return tuple(words)

@@ -63,6 +63,7 @@ _NETWORK = {
 _TRIGGER_TYPES = {installation.DEVICE: TRIGGER_DEVICE, installation.EVENT: TRIGGER_EVENT}
 
 ERROR_SERVICE_SPECIFIC_ERROR = 1066
+ERROR_PROCESS_ABORTED = 1067
 ERROR_SERVICE_NEVER_STARTED = 1077
 
 _STATES = {number: state for state, number in states.SCM_NUMBERS.items()}
@@ -196,6 +197,16 @@ def described(name: str, config: ServiceConfig, status: ServiceStatus, text_of: 
         mark=config.mark,
         display_name=config.display_name,
     )
+
+
+def alive_or_dead(status: ServiceStatus, is_there: Callable[[int], bool]) -> ServiceStatus:
+    """*status*, or the end that it was if its process is gone (*is_there* says so of a pid): there is a moment before
+    Windows' SCM has noticed, and Wine's never does.
+    """
+    begun = status.state not in (states.SCM_NUMBERS[states.STOPPED], states.SCM_NUMBERS[states.START_PENDING])
+    if is_there(status.pid) if status.pid else not begun:
+        return status
+    return ServiceStatus(states.SCM_NUMBERS[states.STOPPED], exit_code=ERROR_PROCESS_ABORTED)
 
 
 def ending(status: ServiceStatus, text_of: Callable[[int], str]) -> tuple[int, str]:

@@ -99,7 +99,9 @@ class WindowsDirectoryWatch:
             for name in view.changes():
                 if view.awaited is None and name:
                     names.add(name)
-                elif not name or name.lower() == view.awaited:
+                    if "~" in name:
+                        names.add("")  # maybe the short name of one that we know by its long one
+                elif not name or "~" in name or name.lower() == view.awaited:
                     is_settled = False
         if not is_settled:
             self._settle()

@@ -75,6 +75,7 @@ class Dispatcher:
         # By how much the SCM was told of the present state before the host said anything of it.
         self._ahead = Pulse(0, 0.0, None)
         self._is_started = self._is_stopping = self._is_finished = False
+        self._is_called = False
         self._called = allocate_lock()
         self._called.acquire()
         self._has_spoken = False
@@ -86,7 +87,7 @@ class Dispatcher:
     def connect(self) -> None:
         """Be connected to the SCM. Blocks until STOPPED; on a thread of its own. Raises nothing."""
         self._error = self._process.dispatch(self._service, self._start)
-        if not self.handle:
+        if not self._is_called:
             self._called.release()
 
     def wait_for_start(self, timeout_s: float = 30.0) -> tuple[str, ...]:
@@ -183,6 +184,7 @@ class Dispatcher:
         since = self._clock.monotonic()
         with self._telling:
             self._tell_ahead(states.START_PENDING, pulse(since, since, self._start_timeout_s))
+        self._is_called = True
         self._called.release()
         if self.handle:
             self.start_thread(lambda: self._keep_telling(since))

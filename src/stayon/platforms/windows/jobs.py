@@ -75,6 +75,10 @@ def adopt_self() -> bool:
 class JobLauncher:
     """Starts processes suspended, puts them into their job, and only then lets them run: nothing gets out of it."""
 
+    def __init__(self) -> None:
+        # Asked once: to stop a child, a service is in that one's console for a moment, where no other may begin.
+        self._shares_console = bool(_kernel32.GetConsoleCP())
+
     def spawn(self, command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> JobChild:
         """Start *command*, looked for in PATH; *stdin* is what it reads, ``output`` a pipe with what it prints.
 
@@ -89,7 +93,9 @@ class JobLauncher:
         try:
             theirs.append(_inheritable(write))
             theirs.append(_stdin(stdin))
-            child = _start(program, command_line(command), env, (theirs[1], theirs[0]))
+            child = _start(
+                program, command_line(command), env, (theirs[1], theirs[0]), shares_console=self._shares_console
+            )
         except OSError as error:
             _winapi.CloseHandle(read)
             raise _not_started(command[0], error) from error
@@ -169,9 +175,10 @@ class _StartupInfo:
         self.lpAttributeList = {"handle_list": [stdin, output]}
 
 
-def _start(program: str, line: str, env: Mapping[str, str] | None, handles: tuple[int, int]) -> JobChild:
+def _start(
+    program: str, line: str, env: Mapping[str, str] | None, handles: tuple[int, int], *, shares_console: bool
+) -> JobChild:
     """Raises ``OSError``, with nothing left."""
-    shares_console = bool(_kernel32.GetConsoleCP())
     flags = _SUSPENDED | _NEW_PROCESS_GROUP | (0 if shares_console else _NO_WINDOW)
     job = _new_job(_KILL_ON_JOB_CLOSE)
     try:
@@ -244,8 +251,10 @@ def _found(program: str) -> str:
 
 
 def _checked(program: str, path: str) -> str:
-    """Windows would have cmd.exe run a batch file, and that takes the arguments apart by rules of its own."""
-    if path.lower().endswith((".bat", ".cmd")):
+    """Windows would have cmd.exe run a batch file, and that takes the arguments apart by rules of its own. (It leaves
+    out dots and blanks at the end of a name.)
+    """
+    if path.lower().rstrip(". ").endswith((".bat", ".cmd")):
         raise UnavailableError(
             "a batch file is not started",
             where=program,

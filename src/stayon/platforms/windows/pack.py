@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-# What a service imports at its start, and inside functions soon afterwards.
+# What a service imports at its start, and inside functions soon afterwards; the last is for its configuration.
 ROOTS = (
     "stayon.platforms.windows.boot",
     "stayon.platforms.windows.bell",
@@ -81,7 +81,8 @@ def write_here(package: str) -> None:
     # The ports of this computer are chosen when they are asked for.
     __import__("stayon.app", fromlist=["here"]).here()
     names = sorted(name for name in sys.modules if name not in own or name.partition(".")[0] == "stayon")
-    specs = {name: sys.modules[name].__spec__ for name in names if name != __name__}
+    # (Some of what stands among the modules is none, as typing.io of Python 3.11.)
+    specs = {name: getattr(sys.modules[name], "__spec__", None) for name in names if name != __name__}
     files = {name: spec for name, spec in specs.items() if spec is not None and spec.has_location}
     ours = {os.path.dirname(str(spec.origin)) for name, spec in files.items() if _is_ours(name)}
     relative = sorted(directory.removeprefix(package) for directory in ours)

@@ -1,7 +1,8 @@
 """The control socket of Windows: a named pipe for the service's account, SYSTEM and administrators.
 
 A pipe's name is everybody's to take, so each opening has a name by chance. It stands in a file at the control path,
-where only the service may write: whoever reads it there is not led to a stranger's pipe, and nobody can be in its way.
+where only the service may write, so nobody can be in its way. A dead process leaves its name there, which a stranger
+may take: by its owner a pipe is known for what it is.
 (https://learn.microsoft.com/windows/win32/ipc/named-pipes)
 """
 
@@ -11,9 +12,10 @@ import os
 import time
 
 from stayon.errors import NotPermittedError, TemporaryError, UnavailableError
-from stayon.platforms.windows import win32
+from stayon.platforms.windows import acl, win32
 from stayon.platforms.windows.pipe_ends import Connection, Listener, VisitorEnd
-from stayon.platforms.windows.sids import win32_error
+from stayon.platforms.windows.security import pipe_access, read_access
+from stayon.platforms.windows.sids import own_sids, win32_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +29,11 @@ LONGEST_NAME = 200
 _GENERIC_READ, _GENERIC_WRITE, _OPEN_EXISTING = 0x80000000, 0x40000000, 3
 # With these the server may ask who the visitor is, but not act as him: it could be somebody else's.
 _FLAGS = 0x40000000 | 0x00100000 | 0x00010000  # FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION
-_NOT_FOUND, _PATH_NOT_FOUND, _ACCESS_DENIED, _PIPE_BUSY = 2, 3, 5, 231
+_PIPE_BUSY = 231
 # WaitNamedPipeW can't be interrupted, so that Ctrl-C has to wait as long.
 _PIECE_MS = 100
 
-_kernel32 = win32.Library("kernel32.dll", CreateFileW="ZIIPIIP>P", WaitNamedPipeW="ZI>i")
+_kernel32 = win32.Library("kernel32.dll", CloseHandle="P>i", CreateFileW="ZIIPIIP>P", WaitNamedPipeW="ZI>i")
 
 
 class PipeDoor:
@@ -71,16 +73,10 @@ class PipeDoor:
             raise _not_connected(path, error) from error
         if not name.startswith(PREFIX):
             raise _not_connected(path, FileNotFoundError("what is there is no pipe's name"))
-        deadline = time.monotonic() + timeout_s
-        while True:
-            handle = _kernel32.CreateFileW(name, _GENERIC_READ | _GENERIC_WRITE, 0, None, _OPEN_EXISTING, _FLAGS, None)
-            if handle != win32.INVALID_HANDLE_VALUE:
-                return VisitorEnd(handle, timeout_s)
-            error_code = win32.last_error()
-            left_ms = int((deadline - time.monotonic()) * 1000)
-            if error_code != _PIPE_BUSY or left_ms <= 0:
-                raise _not_connected(path, win32_error(error_code))
-            _kernel32.WaitNamedPipeW(name, min(left_ms, _PIECE_MS))  # whatever it says: the next attempt tells
+        try:
+            return VisitorEnd(_opened(path, name, time.monotonic() + timeout_s), timeout_s)
+        except OSError as error:
+            raise _not_connected(path, error) from error
 
     def remove(self, path: str) -> None:
         """Take the pipe's name away; a missing one is ignored."""
@@ -102,13 +98,48 @@ class PipeDoor:
                 code="control.not-a-socket",
             )
         # Two starting at once can't both get here: the lock comes first.
-        if name and (_kernel32.WaitNamedPipeW(name, 1) or win32.last_error() != _NOT_FOUND):
+        if name and _is_in_use(path, name):
             raise TemporaryError(
                 "another process listens on the control socket",
                 where=path,
                 hint="Stop the other instance, or give this one a name of its own.",
                 code="control.in-use",
             )
+
+
+def _opened(path: str, name: str, deadline: float) -> int:
+    """The visitor's end of the pipe *name* that stands in the file at *path*. Raises ``OSError``, also for a pipe that
+    has another owner than the file (or administrators, a service, this account).
+    """
+    while True:
+        handle: int = _kernel32.CreateFileW(name, _GENERIC_READ | _GENERIC_WRITE, 0, None, _OPEN_EXISTING, _FLAGS, None)
+        if handle != win32.INVALID_HANDLE_VALUE:
+            break
+        error_code = win32.last_error()
+        left_ms = int((deadline - time.monotonic()) * 1000)
+        if error_code != _PIPE_BUSY or left_ms <= 0:
+            raise win32_error(error_code)
+        _kernel32.WaitNamedPipeW(name, min(left_ms, _PIECE_MS))  # whatever it says: the next attempt tells
+    try:
+        owner = pipe_access(handle).owner
+        if acl.is_administrative(owner) or owner in own_sids() or owner == read_access(path).owner:
+            return handle
+        raise FileNotFoundError(0, "the pipe that has its name is somebody else's")
+    except BaseException:
+        _kernel32.CloseHandle(handle)
+        raise
+
+
+def _is_in_use(path: str, name: str) -> bool:
+    """Whether a service listens there. A pipe that we can't get into is none of ours, or one that is busy: then its
+    service has the lock, and we would not be here.
+    """
+    try:
+        handle = _opened(path, name, 0.0)
+    except OSError:
+        return False
+    _kernel32.CloseHandle(handle)
+    return True
 
 
 def _new_name(path: str) -> str:

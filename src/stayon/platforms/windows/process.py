@@ -19,6 +19,11 @@ _QUERY_LIMITED_INFORMATION, _SYNCHRONIZE = 0x1000, 0x100000
 _THIS_PROCESS = win32.INVALID_HANDLE_VALUE  # what GetCurrentProcess gives
 _THIS_TOKEN = 2**64 - 4  # GetCurrentProcessToken
 _STILL_THERE = 258  # WAIT_TIMEOUT
+# NtQuerySystemInformation's list of all processes, which everybody may have. Of an entry of SYSTEM_PROCESS_INFORMATION:
+# where the next one is, when the process was made, and its pid.
+_ALL_PROCESSES, _TOO_SMALL = 5, 0xC0000004  # STATUS_INFO_LENGTH_MISMATCH
+_NEXT_AT, _CREATED_AT, _PID_AT = 0, 32, 80
+_TRIES = 8
 _ACCESS_DENIED = 5
 _TOKEN_USER = 1
 # FILETIME counts 100 ns since 1601.
@@ -81,14 +86,38 @@ def process_identity(pid: int) -> str:
     """
     handle = _kernel32.OpenProcess(_QUERY_LIMITED_INFORMATION | _SYNCHRONIZE, 0, pid)
     if not handle:
-        # Of a protected process even this much is denied; it lives.
-        return "alive" if win32.last_error() == _ACCESS_DENIED else ""
+        # A service's process is closed to ordinary users, who may see it in the list of all.
+        return known_identity(pid) if win32.last_error() == _ACCESS_DENIED else ""
     try:
         # One that has ended stays as long as somebody has a handle of it.
         is_there = _kernel32.WaitForSingleObject(handle, 0) == _STILL_THERE
         return str(_created(handle)) if is_there else ""
     finally:
         _kernel32.CloseHandle(handle)
+
+
+def known_identity(pid: int) -> str:
+    """The same, of a process that can't be opened."""
+    ntdll = win32.Library("ntdll.dll", NtQuerySystemInformation="IPIP>I")
+    array: Any = win32.BYTE
+    size = win32.DWORD()
+    for _ in range(_TRIES):  # more may have come since it told the size
+        room = (array * (size.value + 65_536))()
+        status = ntdll.NtQuerySystemInformation(_ALL_PROCESSES, room, win32.size_of(room), win32.byref(size))
+        if status != _TOO_SMALL:
+            return "" if status else listed_identity(bytes(room), pid)
+    return ""
+
+
+def listed_identity(listed: bytes, pid: int) -> str:
+    """When the process *pid* was made, by the list of all processes; the empty string if it is not in it."""
+    at, following = 0, 1
+    while following and at + _PID_AT + 8 <= len(listed):
+        following = int.from_bytes(listed[at + _NEXT_AT : at + _NEXT_AT + 4], "little")
+        if int.from_bytes(listed[at + _PID_AT : at + _PID_AT + 8], "little") == pid:
+            return str(int.from_bytes(listed[at + _CREATED_AT : at + _CREATED_AT + 8], "little"))
+        at += following
+    return ""
 
 
 def program_data() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stayon.platforms.windows import event_source, process, win32
+from stayon.platforms.windows import definition, event_source, process, win32
 from stayon.platforms.windows.accounts import WindowsAccounts
 from stayon.platforms.windows.advapi import AdvapiCalls, AdvapiStore
 from stayon.platforms.windows.scm import Scm, Surroundings
@@ -11,6 +11,7 @@ from stayon.platforms.windows.service_directories import ServiceDirectories
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stayon.core.installation import Change
+    from stayon.platforms.windows.api import ServiceStatus
     from stayon.ports import Clock
 
 # A process is known by when it was made: FILETIME counts 100 ns since 1601.
@@ -30,6 +31,14 @@ class RegisteredSources:
         return event_source.unregister_source(name)
 
 
+class LiveCalls(AdvapiCalls):
+    """The SCM's calls, with the truth about services whose process is gone."""
+
+    def status(self, name: str) -> ServiceStatus:
+        found = super().status(name)
+        return definition.alive_or_dead(found, lambda pid: bool(process.process_identity(pid)))
+
+
 def windows_scm(clock: Clock) -> Scm:
     """The port ``ServiceManager`` of this computer."""
     around = Surroundings(
@@ -39,7 +48,7 @@ def windows_scm(clock: Clock) -> Scm:
         text_of=win32.text_of,
         started_at=_started_at,
     )
-    return Scm(AdvapiStore(), AdvapiCalls(), clock, around)
+    return Scm(AdvapiStore(), LiveCalls(), clock, around)
 
 
 def _started_at(pid: int) -> float:

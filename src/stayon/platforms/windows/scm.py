@@ -102,7 +102,7 @@ class Scm:
     # -- ServiceManager ----------------------------------------------------------------------------
 
     def change(self, name: str, wanted: Installation | None, *, dry_run: bool = False) -> list[Change]:
-        """As the port says. Uninstalling what isn't installed raises ``UnavailableError`` "scm.not-installed"."""
+        """As the port says. Uninstalling what isn't installed raises ``UnavailableError`` "manager.not-installed"."""
         definition.checked_name(name)
         current = self._read(name)
         if current is not None and not current.mark:
@@ -386,10 +386,14 @@ class Scm:
         return scm_errors.explained(error, where, self._around.text_of)
 
     def _not_installed(self, name: str) -> UnavailableError:
+        try:
+            names = self.names()
+        except StayonError:
+            names = []  # who logged on over the network may not have the list
         return UnavailableError(
             f"{name!r} is not installed",
-            hint=did_you_mean(name, self.names()),
-            code="scm.not-installed",
+            hint=did_you_mean(name, names),
+            code="manager.not-installed",
         )
 
     def _not_ours(self, name: str, config: ServiceConfig) -> NotPermittedError:
@@ -397,7 +401,7 @@ class Scm:
             f"the service {name!r} was not installed by stayon, and is left alone",
             where=config.command,
             hint="Give yours another name, or remove that one with what it came with.",
-            code="scm.not-ours",
+            code="manager.foreign",
         )
 
 

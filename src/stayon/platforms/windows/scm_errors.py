@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # winerror.h (https://learn.microsoft.com/windows/win32/debug/system-error-codes--1000-1299-).
 ACCESS_DENIED = 5
+BROKEN_PIPE = 109
 INVALID_NAME = 123
+NO_DATA = 232
 DEPENDENTS_RUNNING = 1051
 INVALID_CONTROL = 1052
 REQUEST_TIMEOUT = 1053
@@ -83,7 +85,11 @@ _KNOWN: dict[int, Callable[[str, str], StayonError]] = {
         "the service would have to run before itself", where=where, why=why, hint="Correct after=.", code="scm.circular"
     ),
     NO_SUCH_SERVICE: lambda where, why: UnavailableError(
-        "it is not installed", where=where, why=why, hint="stayon list names those that are.", code="scm.not-installed"
+        "it is not installed",
+        where=where,
+        why=why,
+        hint="stayon list names those that are.",
+        code="manager.not-installed",
     ),
     CANNOT_ACCEPT: lambda where, why: TemporaryError(
         "it can't take this in the state it is in", where=where, why=why, hint="Ask again.", code="scm.busy"

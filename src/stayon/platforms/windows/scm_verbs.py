@@ -31,7 +31,12 @@ FIRST_LOOK_S, LONGEST_LOOK_S = 0.005, 0.25
 _STATES = {number: state for state, number in states.SCM_NUMBERS.items()}
 
 # A process that ended, or did not answer, while it was being asked: how it is says more than that.
-_LOOK_AGAIN = (scm_errors.REQUEST_TIMEOUT, scm_errors.PROCESS_ABORTED, 109)  # 109: ERROR_BROKEN_PIPE
+_LOOK_AGAIN = (
+    scm_errors.REQUEST_TIMEOUT,
+    scm_errors.PROCESS_ABORTED,
+    scm_errors.BROKEN_PIPE,
+    scm_errors.NO_DATA,
+)
 
 
 def pause(clock: Clock, length_s: float) -> None:

@@ -47,7 +47,9 @@ def service_sid(name: str) -> str:
     """
     from hashlib import sha1
 
-    digest = sha1(name.upper().encode("utf-16-le"), usedforsecurity=False).digest()
+    # Windows' capitals are of one letter each: it leaves a sharp s alone.
+    capitals = "".join(letter.upper() if len(letter.upper()) == 1 else letter for letter in name)
+    digest = sha1(capitals.encode("utf-16-le"), usedforsecurity=False).digest()
     return SERVICES + "-".join(str(int.from_bytes(digest[at : at + 4], "little")) for at in range(0, 20, 4))
 
 

@@ -97,7 +97,7 @@ def perform(acts: Iterable[Act]) -> list[Change]:
             if not act.optional or error.code not in UNKNOWN_THERE:
                 _roll_back(undos, error)
                 raise
-            made.append(act.change.replace(warning=_warning(act.change.name, error)))
+            made.append(act.change.replace(warning=_warning(error)))
             continue
         except BaseException as error:
             _roll_back(undos, error)
@@ -210,8 +210,8 @@ def _alike(field: str, old: Any, new: Any) -> bool:
     return False
 
 
-def _warning(name: str, error: ScmError) -> str:
-    return f"this computer's Windows doesn't know it ({name}): {error.call} gave error {error.code}; left out"
+def _warning(error: ScmError) -> str:
+    return f"left out: this computer's Windows doesn't know it ({error.call}, error {error.code})"
 
 
 def _roll_back(undos: list[tuple[Act, Undo]], cause: BaseException) -> None:

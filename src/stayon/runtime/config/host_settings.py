@@ -63,7 +63,7 @@ ROWS = (
         "log.stderr",
         "choice",
         "auto",
-        "What is written to stderr; auto is text on a terminal, else json.",
+        "What is written to stderr; auto is text on a terminal, nothing in a Windows service, else json.",
         ("auto", "json", "text", "off"),
     ),
     Row(

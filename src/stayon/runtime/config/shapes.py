@@ -64,8 +64,8 @@ def family_of(kind: Any) -> str:
 
 
 def fields_of(kind: Any) -> tuple[Field, ...]:
-    """The fields of a type of tables, in order. Raises ``UsageError`` for what isn't one, or an annotation that can't be
-    found.
+    """The fields of a type of tables, in order. Raises ``UsageError`` for what isn't one, or an annotation that isn't
+    known.
     """
     if not family_of(kind):
         raise UsageError(

@@ -152,7 +152,7 @@ class _Reader:
     def _open(self) -> list[OldFile]:
         """Open the live file, if there is one, at its beginning; gives the old files there were at that moment."""
         path = live_path(self._directory, self._name)
-        for number in range(_SNAPSHOT_TRIES):
+        for attempt in range(_SNAPSHOT_TRIES):
             try:
                 self._fd = self._opener(path)
                 before = _identity(os.fstat(self._fd))
@@ -164,7 +164,7 @@ class _Reader:
             except FileNotFoundError:
                 after = None
             self._number = max((old.number for old in olds), default=self._number)
-            if before == after and (number >= _GAP_TRIES or _are_all_there(olds)):
+            if before == after and (attempt >= _GAP_TRIES or _are_all_there(olds)):
                 break
             self.close()  # it was rotated while we looked
         return olds
