@@ -166,8 +166,9 @@ def test_who_is_not_elevated_is_told_so(desk) -> None:
 
 
 def test_members_of_the_group_may_start_and_stop(desk) -> None:
-    """That is what controllers are for."""
-    desk.install(controllers="Operators")
+    """That is what controllers are for; people read the group's name, and not its SID."""
+    made = desk.install(controllers="Operators")
+    assert "administrators, Operators" in [change.new for change in made]
     desk.store.callers = frozenset({"IU", "S-1-5-21-1-2-3-1001"})
 
     assert desk.ask("start").state == "RUNNING"

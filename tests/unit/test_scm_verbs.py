@@ -13,6 +13,7 @@ from stayon.errors import (
     UnavailableError,
     UsageError,
 )
+from stayon.platforms.windows import scm_errors
 from stayon.platforms.windows.api import ScmError, ServiceStatus
 from stayon.testing import puppet
 from tests.unit.scm_desk import NAME, Desk, opened, refused
@@ -56,14 +57,14 @@ def test_a_slow_start_is_waited_for(desk) -> None:
 
 
 def test_a_failed_start_has_its_reason(desk) -> None:
-    """The exit code and its meaning, and where to look."""
+    """The service's exit code, which is the answer's too, its meaning, and where to look."""
     desk.install(restart=None)
 
     error = refused(FailedError, "scm.start-failed", lambda: desk.ask("start", arguments=(puppet.FAIL,)))
 
-    assert "exit code 70" in error.why
+    assert "exit code 75" in error.why
     assert "log" in error.hint
-    assert desk.manager.look(NAME).exit_code == 70
+    assert desk.manager.look(NAME).exit_code == error.exit_code == 75
 
 
 def test_what_is_not_installed_can_not_be_asked(desk) -> None:
@@ -187,6 +188,15 @@ def test_a_refused_pause_is_no_pause(desk) -> None:
     desk.ask("start")
 
     refused(FailedError, "scm.refused-by-service", lambda: desk.ask("pause"))
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_lost_interpreter_is_said_to_be_lost(number: int) -> None:
+    """What Windows calls a file that is not found is the program of the service, and installing it again helps."""
+    error = scm_errors.explained(ScmError(number, "StartServiceW"), NAME, str)
+
+    assert (error.code, error.where) == ("scm.no-program", NAME)
+    assert "install it again" in error.hint
 
 
 def test_what_cannot_be_asked_says_the_number(desk) -> None:

@@ -30,7 +30,7 @@ SLOW, FAIL, DIE = "slow", "fail", "die"
 # Controls.
 FINISH, BREAK, VANISH, DEAFEN, LISTEN, DAWDLE, REFUSE = range(130, 137)
 
-EXIT_CODE = 70
+EXIT_CODE = 75
 EVERYTHING = 0x1 | 0x2 | 0x8
 SLOW_S = 1.0
 PULSES = 4

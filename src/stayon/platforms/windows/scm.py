@@ -176,7 +176,7 @@ class Scm:
         else:
             before = current
         fields = [
-            self._field_act(wanted.name, step, password, (current, new))
+            _with_group_named(self._field_act(wanted.name, step, password, (current, new)), new, wanted.controllers)
             for step in transaction.field_steps(before, new)
         ]
         last = [act for act in fields if act.change.name == "account"]
@@ -418,6 +418,12 @@ def security_of(wanted: Installation, accounts: Accounts, text_of: Callable[[int
             f"there is no group {wanted.controllers!r}", hint="Make it, or correct controllers=.", code="scm.group"
         )
     return service_access.with_controllers(sid)
+
+
+def _with_group_named(act: Act, new: ServiceConfig, group: str) -> Act:
+    """*act* in words with *group* as it was said, and not as the SCM keeps it."""
+    sid = service_access.controllers(new.security) if group else ""
+    return act.replace(change=act.change.replace(new=act.change.new.replace(sid, group))) if sid else act
 
 
 def _nothing() -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from stayon.platforms.windows.api import ScmError
 
 # winerror.h (https://learn.microsoft.com/windows/win32/debug/system-error-codes--1000-1299-).
+FILE_NOT_FOUND = 2
+PATH_NOT_FOUND = 3
 ACCESS_DENIED = 5
 BROKEN_PIPE = 109
 INVALID_NAME = 123
@@ -157,6 +159,16 @@ _KNOWN: dict[int, Callable[[str, str], StayonError]] = {
         code="scm.privilege",
     ),
 }
+
+
+for _gone in (FILE_NOT_FOUND, PATH_NOT_FOUND):
+    _KNOWN[_gone] = lambda where, why: UnavailableError(
+        "what it runs is not there",
+        where=where,
+        why=why,
+        hint="Python may have been moved or removed: install it again with the one that is there.",
+        code="scm.no-program",
+    )
 
 
 def explained(error: ScmError, where: str, text_of: Callable[[int], str]) -> StayonError:

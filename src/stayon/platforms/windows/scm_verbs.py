@@ -204,10 +204,12 @@ class Conversation:
             look_s = min(look_s * 1.5, LONGEST_LOOK_S)
 
     def _check_ending(self, name: str, status: ServiceStatus) -> None:
-        """Raise ``FailedError`` if its last end was a failure."""
+        """Raise ``FailedError`` if its last end was a failure; its exit code is the service's, where that is one of
+        ours.
+        """
         code, why = definition.ending(status, self._text_of)
         if code:
-            raise FailedError(
+            error = FailedError(
                 f"{name} ended before it was RUNNING"
                 if status.exit_code != scm_errors.REQUEST_TIMEOUT
                 else f"{name} did not answer",
@@ -215,6 +217,9 @@ class Conversation:
                 hint=scm_errors.LOOK_INTO_LOG.replace("NAME", name),
                 code="scm.start-failed",
             )
+            if status.exit_code == scm_errors.SPECIFIC:
+                error.exit_code = code
+            raise error
 
     def _state(self, name: str) -> str:
         return _STATES.get(self._calls.status(name).state, states.STOPPED)
