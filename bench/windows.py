@@ -29,6 +29,8 @@ from tests.windows import fetch  # noqa: E402  # the folder that has it was not 
 from tests.windows import lab as laboratory  # noqa: E402  # as above
 
 ROUNDS = 15
+# What a start has left to do once it is RUNNING is not the stop's.
+REST_S = 0.5
 SETTLE_S = 1.5
 SOAK_CYCLES = 200
 SOAK_CONTROLS = 10_000
@@ -153,6 +155,7 @@ def measure(figures: Figures, competitors: list[Competitor]) -> None:
             started = one.start()
             if round_number:
                 figures.add(one.title, start_ms=started["ms"])
+            time.sleep(REST_S)
             if round_number % 5 == 0:
                 time.sleep(SETTLE_S)
                 figures.add(one.title, **one.figures(started["pid"]))
