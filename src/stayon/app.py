@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stayon.core.spec import ServiceSpec
-    from stayon.machine import Machine, Places
+    from stayon.core.places import Places
+    from stayon.machine import Machine
     from stayon.ports import FileLock, Starter
     from stayon.runtime.config.store import Loaded
     from stayon.runtime.logs.logger import Logger
@@ -240,7 +241,7 @@ class _Run:
         self._seat = Seat()
         # No code of the user's wants the main thread: then the host may have it, as no terminal's signals come there,
         # and there is one thread less.
-        self._hosts_on_main = machine.starter.name == "scm" and not any(
+        self._hosts_on_main = machine.starter.is_manager and not any(
             one.kind == "run" or is_async(one.function) for one in service.declarations
         )
         self._endings: list[Ending] = []

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from stayon.core.finding import Finding
     from stayon.core.installation import Installation
+    from stayon.core.places import Places
     from stayon.ports import (
         Clock,
         ControlDoor,
@@ -21,20 +22,13 @@ if TYPE_CHECKING:
         DirectoryWatch,
         FileLock,
         Launcher,
+        LogReader,
         Poller,
         ServiceManager,
+        SocketStore,
         Starter,
         SystemLog,
     )
-
-
-class Places(Record):
-    """Where a service's things are (docs/reference/places.md). All absolute; none is made by asking."""
-
-    config: str
-    logs: str
-    state: str
-    run: str
 
 
 class Program(Record):
@@ -53,16 +47,33 @@ class Program(Record):
 class Management(Record):
     """What only the verbs need of a computer; a service that runs never loads it.
 
-    *command* gives the words that a manager has to run for a program. *preflight* looks at an installation before it is
+    *manager* is None where nobody keeps services: then ``start`` makes a daemon of it. *command* gives the words that a manager has to run for a program. *preflight* looks at an installation before it is
     made, and at the files that the program was loaded from. *exports* gives an installation as text that makes it
     without stayon, by the format's name. *prepare* is called after each installation: what makes a start quicker.
+    *log_reader* reads the computer's own log, where services that are kept log there and to no file.
     """
 
-    manager: ServiceManager
+    manager: ServiceManager | None
     command: Callable[[Program], tuple[str, ...]]
     preflight: Callable[[Installation, Sequence[str]], list[Finding]]
     exports: Mapping[str, Callable[[Installation], str]]
     prepare: Callable[[], object]
+    log_reader: LogReader | None = None
+
+
+class NoSockets:
+    """Whoever started this process keeps no sockets for it."""
+
+    def inherited(self) -> Mapping[str, tuple[int, ...]]:
+        """None."""
+        return {}
+
+    def keep(self, _name: str, _fd: int) -> bool:
+        """It is not kept."""
+        return False
+
+    def forget(self, _name: str) -> None:
+        """There are none."""
 
 
 def no_system_log(_source: str, _rest: str) -> SystemLog | None:
@@ -74,7 +85,8 @@ class Machine(Record):
     """All ports of one computer, chosen once. Callables make a new adapter each time.
 
     *system_log* gives the computer's own log for what *source* says; *rest* tells its readers where to look for more.
-    *management* is None where there is no manager. *become* goes on as a command with more environment variables, and
+    *management* is for "system" services, those of one "user", or ("") what fits who asks. *sweep* ends all that this
+    process has started, and what that has, and gives their names; it is called when the service has stopped. *become* goes on as a command with more environment variables, and
     *keeps_process* says whether that is this very process, rid of its threads. *open_shared* opens a file for reading
     so that others may rename and remove it meanwhile. *parses_apart*: a short-lived child that parses a file saves this
     process more than it costs.
@@ -101,4 +113,6 @@ class Machine(Record):
     facts: Callable[[], Mapping[str, Any]]
     parses_apart: bool = True
     system_log: Callable[[str, str], SystemLog | None] = staticmethod(no_system_log)
-    management: Callable[[], Management] | None = None
+    management: Callable[[str], Management] | None = None
+    socket_store: SocketStore = NoSockets()
+    sweep: Callable[[], Sequence[str]] = tuple

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Protocol
 
     from stayon.core.entry import Entry
@@ -69,9 +69,15 @@ class Poller(Protocol):
 
 
 class Starter(Protocol):
-    """Whoever started this process: a terminal, the SCM, systemd, launchd. It asks, and is told."""
+    """Whoever started this process: a terminal, the SCM, systemd, launchd. It asks, and is told.
+
+    *is_manager*: no person sits there; it asks once, and needs no main thread for signals of a terminal. *beat_s*: it
+    wants a report at least so often as a sign of life, whether anything changed or not (0: it doesn't).
+    """
 
     name: str
+    is_manager: bool
+    beat_s: float
 
     def attach(self) -> int:
         """Begin to hear it; gives the descriptor that is readable when ``requests`` has some, or -1. On the main
@@ -89,6 +95,22 @@ class Starter(Protocol):
 
     def detach(self) -> None:
         """Give signals and handles back. On the main thread; calling it twice is harmless."""
+        ...
+
+
+class SocketStore(Protocol):
+    """Sockets that whoever started this process keeps for it: they outlive a restart, and may be there before it."""
+
+    def inherited(self) -> Mapping[str, tuple[int, ...]]:
+        """The descriptors that were handed over, by name, ours from the first call on; the same at every call."""
+        ...
+
+    def keep(self, name: str, fd: int) -> bool:
+        """Have *fd* kept as *name* across restarts; False where nobody keeps any. Raises ``OSError``."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Have all of *name* kept no more; harmless if there are none."""
         ...
 
 
@@ -148,7 +170,13 @@ class FileLock(Protocol):
 
 
 class SystemLog(Protocol):
-    """The computer's own log, which its operators read: Windows' Event Log."""
+    """The computer's own log, which its operators read: Windows' Event Log, systemd's journal, syslog.
+
+    *takes_all*: it is made for every record there is, so that no log file is needed beside it; the others get what an
+    operator wants to see, and never a flood.
+    """
+
+    takes_all: bool
 
     def write(self, entry: Entry, text: str) -> None:
         """Hand over *entry*, whose text is *text*; from any thread. One of level ERROR or worse is there on return.
@@ -222,6 +250,20 @@ class Launcher(Protocol):
         """Start *command*; *stdin* (at most 64 KiB) is what it reads, ``output`` a pipe's descriptor with what it
         prints.
         """
+        ...
+
+
+class LogReader(Protocol):
+    """Reads back what a ``SystemLog`` that takes all has been given."""
+
+    def last(self, name: str, count: int, wanted: Callable[[str], bool]) -> list[str]:
+        """The last *count* records of the service *name* that are *wanted*, oldest first, each as the line of JSON that
+        a log file would have. Raises ``UnavailableError`` or ``NotPermittedError``.
+        """
+        ...
+
+    def follow(self, name: str, count: int, wanted: Callable[[str], bool]) -> Iterator[str]:
+        """As ``last``, and then what comes, for ever. Blocks between records; closing the iterator ends it."""
         ...
 
 

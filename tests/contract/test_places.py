@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stayon.errors import NotPermittedError, UnavailableError, UsageError
-from stayon.machine import Places
+from stayon.core.places import Places
 from stayon.platforms.places import Account, check_directory, make_directory, places_of
 
 ROOT = Account("linux", is_root=True, home="/root")

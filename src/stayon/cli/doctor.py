@@ -159,12 +159,12 @@ def _probes(patient: Patient) -> list[Finding]:
 
 def _manager(patient: Patient) -> list[Finding]:
     """What would be in the way of installing it, where that can be done."""
-    management = patient.call.here().management
-    if management is None:
-        return []
+    from stayon.cli import managed
     from stayon.cli.wanted import left_behind, loaded_from, wanted_installation
 
-    here = management()
+    here = managed.here(patient.call)
+    if here is None or here.manager is None:
+        return []
     try:
         wanted = wanted_installation(patient.call, here.command)
     except StayonError as error:

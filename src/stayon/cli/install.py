@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def install(call: Call) -> int:
     """Install it, or bring the installation up to date; again without a change it does nothing."""
     service_of(call)
-    here = managed.management(call)
+    manager, here = managed.manager_of(call), managed.management(call)
     wanted = wanted_installation(call, here.command)
     if "now" in call.given and wanted.start == DISABLED:
         raise UsageError(
@@ -34,13 +34,13 @@ def install(call: Call) -> int:
     dry_run = "dry-run" in call.given
     if refusals and not dry_run:
         raise refused(refusals)
-    before = here.manager.look(wanted.name)
-    changes = here.manager.change(wanted.name, wanted, dry_run=dry_run)
+    before = manager.look(wanted.name)
+    changes = manager.change(wanted.name, wanted, dry_run=dry_run)
     if not dry_run:
         here.prepare()
-    after = before if dry_run else here.manager.look(wanted.name)
+    after = before if dry_run else manager.look(wanted.name)
     if "now" in call.given and not dry_run and (after is None or after.state == states.STOPPED):
-        after = managed.begin(call, here.manager, ())
+        after = managed.begin(call, manager, ())
     if "json" not in call.given:
         for finding in (*refusals, *warnings):
             complain(f"{finding.verdict}: {finding.subject}: {finding.text}")

@@ -16,7 +16,7 @@ _COLUMNS = ("service", "state", "pid", "start", "account", "display name")
 
 def listing(call: Call) -> int:
     """Print them, a line each; with ``--json`` as a list of all that the manager says."""
-    manager = managed.management(call).manager
+    manager = managed.manager_of(call)
     looked = [manager.look(name) for name in manager.names()]
     # One may have gone in between.
     there = [one for one in looked if one is not None]

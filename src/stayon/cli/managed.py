@@ -9,6 +9,7 @@ from stayon import exits
 from stayon.cli import ask
 from stayon.cli.command import answer
 from stayon.core import states
+from stayon.core.installation import USER
 from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
 from stayon.runtime import status_reading as reading
 
@@ -38,24 +39,42 @@ def name_of(call: Call) -> str:
     return f"{call.name}@{instance}" if instance else call.name
 
 
-def management(call: Call) -> Management:
-    """The manager and what belongs to it. Raises ``UnavailableError`` where there is none."""
+def here(call: Call) -> Management | None:
+    """What the verbs have here, for the scope that was said; None on a computer that has nothing for them."""
     found = call.here().management
+    return None if found is None else found(USER if "user" in call.given else "")
+
+
+def management(call: Call) -> Management:
+    """What the verbs have here. Raises ``UnavailableError`` where there is nothing."""
+    found = here(call)
     if found is None:
         raise UnavailableError(
-            "stayon can't install services on this system yet",
+            "stayon knows no way to keep services on this system",
             hint=f"Run it here, or from a unit, job or container of your own: {call.command('run')}",
             code="manager.none",
         )
-    return found()
+    return found
+
+
+def manager_of(call: Call) -> ServiceManager:
+    """The manager. Raises ``UnavailableError`` where there is none."""
+    found = here(call)
+    if found is None or found.manager is None:
+        raise UnavailableError(
+            "there is no service manager here that stayon knows",
+            hint=f"Run it here, or from a unit, job or container of your own: {call.command('run')}",
+            code="manager.none",
+        )
+    return found.manager
 
 
 def kept(call: Call) -> Managed | None:
     """The service as its manager has it; None where there is no manager, or it has none of this name that is ours."""
-    found = call.here().management
-    if found is None:
+    found = here(call)
+    if found is None or found.manager is None:
         return None
-    managed = found().manager.look(name_of(call))
+    managed = found.manager.look(name_of(call))
     return managed if managed is not None and managed.mark else None
 
 
@@ -84,7 +103,7 @@ def installed(call: Call, manager: ServiceManager) -> Managed:
 
 def start(call: Call) -> int:
     """Have the manager start it, with what stands behind ``--`` as arguments, and wait until it is RUNNING."""
-    manager = management(call).manager
+    manager = manager_of(call)
     before = installed(call, manager)
     if before.state == states.RUNNING:
         _tell(call, before, f"{name_of(call)} is RUNNING already, process {before.pid}")
@@ -198,7 +217,7 @@ def reload(call: Call) -> int:
     except NotPermittedError:
         if managed is None or not is_managers(managed, None):
             raise
-    after = management(call).manager.ask(name_of(call), "reload", ask.timeout_s_of(call, ask.ANSWER_S), progress)
+    after = manager_of(call).ask(name_of(call), "reload", ask.timeout_s_of(call, ask.ANSWER_S), progress)
     _tell(call, after, f"{name_of(call)} was asked to read its configuration again; its log says what came of it")
     return exits.DONE
 
@@ -226,7 +245,7 @@ def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
         default_s += _limit_s(call, "start_timeout_s", START_S)
     began = time.time()
     try:
-        after = management(call).manager.ask(
+        after = manager_of(call).ask(
             name_of(call), verb, ask.timeout_s_of(call, default_s), progress, call.arguments
         )
     except StayonError as error:
@@ -261,11 +280,11 @@ def _refuse_absent(call: Call, managed: Managed | None, page: reading.Reading | 
     """Raise ``StayonError`` if the service is somebody else's, or nobody is there to be asked: then with the manager's
     word, as a page may be of an earlier run.
     """
-    found = call.here().management
-    if found is None or _is_in_console(page):
+    found = here(call)
+    if found is None or found.manager is None or _is_in_console(page):
         return
     if managed is None:
-        manager = found().manager
+        manager = found.manager
         if manager.look(name_of(call)) is not None:
             installed(call, manager)
     elif managed.state == states.STOPPED:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def uninstall(call: Call) -> int:
     """Take it away. What is not installed is an error, unless its things are to be removed."""
-    manager, name = managed.management(call).manager, managed.name_of(call)
+    manager, name = managed.manager_of(call), managed.name_of(call)
     purge, dry_run = "purge" in call.given, "dry-run" in call.given
     kept = _kept(call, manager)
     left = leavings(call)

@@ -11,7 +11,8 @@ WRITABLE = 4
 
 class Report(Record):
     """What the host tells whoever started it. *checkpoint* and *wait_hint_s* are a pending state's pulse
-    (``core.pulse``), 0 in the others.
+    (``core.pulse``), 0 in the others. *reloading*: the configuration is being read again, the state stays as it is.
+    *error_number* is the errno of what it failed with, if that has one.
     """
 
     state: str
@@ -20,6 +21,8 @@ class Report(Record):
     wait_hint_s: float = 0.0
     exit_code: int = 0
     why: str = ""
+    reloading: bool = False
+    error_number: int = 0
 
 
 class Event(Record):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from stayon.core.places import Places
     from stayon.core.restart import Policy
 
 AUTO = "auto"
@@ -34,6 +35,33 @@ DEFAULTS: dict[str, Any] = {
     "privileges": (),
     "controllers": "",
     "environment": {},
+    "limits": {},
+    "memory": None,
+    "cpu": None,
+    "tasks": None,
+    "allow": (),
+    "writes": (),
+    "sockets": {},
+}
+
+SYSTEM, USER = "system", "user"
+
+# What a service is kept from unless it says that it needs it (``Service.installation(allow=...)``), in words that are no
+# system's own. Each manager renders those that it has something for.
+ALLOWANCES = {
+    "home": "read and write the users' home directories",
+    "home-read": "read the users' home directories",
+    "system-write": "write outside its own directories, wherever its account may",
+    "devices": "use hardware: /dev beyond the pseudo devices",
+    "jit": "make memory executable that it has written to",
+    "new-privileges": "gain rights by setuid programs such as sudo",
+    "low-ports": "listen on ports below 1024",
+    "raw-network": "send and receive raw packets, and other address families than Unix and IP",
+    "processes": "see the processes of other accounts",
+    "realtime": "ask for real-time scheduling",
+    "namespaces": "make namespaces, as sandboxes and container tools do",
+    "system-calls": "make system calls that ordinary services don't",
+    "kernel": "read kernel logs and settings, set the clock, load modules, where its account may",
 }
 
 
@@ -70,6 +98,22 @@ class Installation(Record):
     directories: tuple[tuple[str, str], ...] = ()
     password: Callable[[], str] | None = None
     fresh_password: bool = False
+    # Which manager: the computer's, or that of one user ("system" | "user"); and which of several ("": the only one).
+    scope: str = SYSTEM
+    instance: str = ""
+    # Resource limits by their setrlimit(2) names ("nofile"), then those of the whole tree of processes; 0: none.
+    limits: tuple[tuple[str, str], ...] = ()
+    memory_bytes: int = 0
+    cpu_percent: float = 0.0
+    tasks: int = 0
+    # Names of ALLOWANCES, and directories of others where it may write.
+    allow: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    # Sockets that the manager opens for it: (name, "HOST:PORT" or "/path").
+    sockets: tuple[tuple[str, str], ...] = ()
+    # The address of /livez and /readyz, and how long its host may be silent (None: for ever).
+    probes: str = ""
+    hang_timeout_s: float | None = None
 
 
 class Change(Record):
@@ -100,6 +144,9 @@ class Managed(Record):
     command: str = ""
     mark: str = ""
     display_name: str = ""
+    # Where its things are, where that isn't the same for whoever asks; and the status text that it gave.
+    places: Places | None = None
+    status: str = ""
 
 
 def checked_options(said: Mapping[str, Any]) -> dict[str, Any]:

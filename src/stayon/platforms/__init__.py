@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
-    from stayon.machine import Management, Places
+    from stayon.core.places import Places
+    from stayon.machine import Management
 
 __all__ = ["current"]
 
@@ -113,11 +114,11 @@ def _windows() -> Machine:
         parses_apart=False,  # under Wine a child takes 220 ms and leaves us 1.4 MB more; here, it is 65 ms and 1.1 MB
         facts=process.facts,
         system_log=EventLog,
-        management=_management,
+        management=_windows_management,
     )
 
 
-def _management() -> Management:
+def _windows_management(_scope: str) -> Management:
     from stayon.platforms.windows.management import management
 
     return management(current().clock)

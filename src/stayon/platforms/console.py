@@ -40,6 +40,8 @@ class Console:
     """
 
     name = "console"
+    is_manager = False
+    beat_s = 0.0
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._presses = Presses(monotonic)

@@ -8,7 +8,7 @@ import stat
 
 from stayon.core.record import Record
 from stayon.errors import NotPermittedError, UnavailableError, UsageError
-from stayon.machine import Places
+from stayon.core.places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from stayon.core.health import Verdict
     from stayon.core.spec import ServiceSpec
     from stayon.core.states import Cell
-    from stayon.machine import Machine, Places
+    from stayon.core.places import Places
+    from stayon.machine import Machine
     from stayon.runtime.calls import Call
     from stayon.runtime.config.live import LiveConfig
     from stayon.runtime.logs.pipeline import Pipeline

@@ -177,8 +177,8 @@ class Hosted:
         self.host.request(request)
 
     def _stop(self, request: Request) -> None:
-        # The SCM asks once; who sits at a terminal may press Ctrl-C again.
-        forcible = "" if self._starter.name == "scm" else "; once more forces it"
+        # A manager asks once; who sits at a terminal may press Ctrl-C again.
+        forcible = "" if self._starter.is_manager else "; once more forces it"
         self.host.log.notice(f"stopping{forcible}", event_id=18, source=request.source)
         self.host.request(request)
 

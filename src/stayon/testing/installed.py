@@ -104,7 +104,7 @@ class FakeServices:
         """Somebody else's service of that name."""
         self.kept[name] = Managed(name, states.RUNNING, pid=4, account="root", command="/opt/other", mark="")
 
-    def management(self) -> Management:
+    def management(self, _scope: str = "") -> Management:
         """All that the verbs need, with this one as the manager."""
         return Management(
             self, _command, lambda _wanted, _loaded_from: list(self.findings), {"words": _exported}, self._prepare

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn, Self
 
-    from stayon.machine import Places
+    from stayon.core.places import Places
     from stayon.testing.installed import FakeServices
 
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.core.spec import ServiceSpec
-    from stayon.machine import Machine, Places
+    from stayon.core.places import Places
+    from stayon.machine import Machine
     from stayon.runtime.config.host_settings import HostSettings
     from stayon.runtime.config.store import Loaded
     from stayon.runtime.logs.sinks import Sink

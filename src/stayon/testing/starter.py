@@ -16,6 +16,8 @@ class FakeStarter:
     """A starter whose wishes are calls of ``ask``. ``reports`` has all it was told, in order."""
 
     name = "fake"
+    is_manager = False
+    beat_s = 0.0
 
     def __init__(self) -> None:
         self.bell = Bell()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 class FakeSystemLog:
     """``entries`` has all that was handed over, ``texts`` how it reads. With ``is_down`` it takes nothing."""
 
+    takes_all = False
+
     def __init__(self, source: str, rest: str) -> None:
         self.source, self.rest = source, rest
         self.entries: list[Entry] = []

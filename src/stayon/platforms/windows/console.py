@@ -50,6 +50,8 @@ class WindowsConsole:
     """
 
     name = "console"
+    is_manager = False
+    beat_s = 0.0
 
     def __init__(self, monotonic: Callable[[], float] = time.perf_counter) -> None:
         self._presses = Presses(monotonic)

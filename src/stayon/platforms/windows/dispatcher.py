@@ -46,6 +46,8 @@ class Dispatcher:
     """
 
     name = "scm"
+    is_manager = True
+    beat_s = 0.0
 
     def __init__(
         self,

@@ -142,6 +142,8 @@ class _Event:
 class EventLog:
     """The port ``SystemLog``: events of *source*. *rest* is where the whole of what had to be cut can be read."""
 
+    takes_all = False
+
     def __init__(self, source: str, rest: str, calls: Calls | None = None) -> None:
         self._source, self._rest = source, rest
         self._calls = AdvapiCalls() if calls is None else calls
