@@ -53,7 +53,7 @@ class DevError(Exception):
 
 
 class Tool(NamedTuple):
-    """A program of Debian's that some tests or figures need, and the package that brings it."""
+    """A program of Debian's that some tests or figures need, and the packages that bring it."""
 
     command: str
     package: str
@@ -65,6 +65,8 @@ class Tool(NamedTuple):
 PROMTOOL = Tool("promtool", "prometheus", "checks our metrics as Prometheus reads them", unpacked=True)
 GO = Tool("go", "golang-go", "builds the Go peer of the figures", unpacked=False)
 WINE = Tool("wine", "wine", "runs our Windows services", unpacked=False)
+SYSTEMD = Tool("systemd-analyze", "systemd", "keeps our services", unpacked=False)
+DBUS = Tool("dbus-daemon", "dbus libpam-systemd", "carries what systemd is asked", unpacked=False)
 
 
 def say(text: str) -> None:
@@ -245,7 +247,7 @@ def do_without(why: str, cure: str) -> None:
 
 def bring_all(venv: Venv) -> None:
     """See that every test has what it needs: Debian's tools, unless this is Windows, and what tests/windows keeps."""
-    for tool in () if ON_WINDOWS else (PROMTOOL, WINE):
+    for tool in () if ON_WINDOWS else (PROMTOOL, WINE, SYSTEMD, DBUS):
         bring(tool)
     if live([venv.python, ROOT / "tests" / "windows" / "fetch.py"]) != 0:
         do_without("what tests of Windows services need could not be fetched", "It comes from pypi.org and Wine.")
@@ -262,7 +264,7 @@ def fetch(tool: Tool) -> None:
     if is_root():
         quietly(["apt-get", "update", "-q"])
     if not tool.unpacked:
-        quietly(["apt-get", "install", "-q", "-y", "--no-install-recommends", tool.package])
+        quietly(["apt-get", "install", "-q", "-y", "--no-install-recommends", *tool.package.split()])
         return
     TOOLS.mkdir(exist_ok=True)
     quietly(["apt-get", "download", "-q", tool.package], cwd=TOOLS)
@@ -397,8 +399,8 @@ def bench(options: argparse.Namespace) -> int:
     venv = Venv(".venv-bench" if not options.python else f".venv-bench-{options.python}", find_python(options.python))
     venv.hold(requirements("bench"))
     venv.hold_stayon()
-    bring(GO)
-    bring(WINE)
+    for tool in (GO, WINE, SYSTEMD, DBUS):
+        bring(tool)
     results: dict[str, dict[str, Any]] = {}
     failed = []
     for name in options.names or known:
@@ -423,10 +425,8 @@ def table(name: str, result: dict[str, Any]) -> str:
     conditions = ", ".join(f"{key} {value}" for key, value in result.items() if key != "figures")
     figures: dict[str, dict[str, Any]] = result["figures"]
     columns = list(dict.fromkeys(column for row in figures.values() for column in row))
-    lines = [
-        ["", *columns],
-        *([who, *(_cell(row.get(column, "")) for column in columns)] for who, row in figures.items()),
-    ]
+    rows = [[who, *(_cell(row.get(column, "")) for column in columns)] for who, row in figures.items()]
+    lines = [["", *columns], *rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(columns) + 1)]
     text = [f"{line[0]:<{widths[0]}}  " + "  ".join(map(str.rjust, line[1:], widths[1:])) for line in lines]
     return "\n".join([f"{name} ({conditions})", *text, ""])

@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from tests.systemd.lab import Lab as SystemdLab
     from tests.windows.lab import Lab
 
 SYSTEMS = {"linux": "linux", "windows": "win32", "macos": "darwin"}
@@ -99,6 +100,19 @@ def lab(refuse: Callable[[str], object]) -> Iterator[Lab]:
             yield made
     except laboratory.NoLabError as error:
         refuse(f"the lab of Windows services can't be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def systemd(refuse: Callable[[str], object]) -> Iterator[SystemdLab]:
+    """A computer with systemd, booted when it is first asked for, and one for all. Only root can have one."""
+    from tests.systemd import lab as laboratory
+
+    try:
+        with laboratory.opened() as made:
+            yield made
+    except laboratory.NoLabError as error:
+        may_have = hasattr(os, "geteuid") and os.geteuid() == 0
+        (refuse if may_have else pytest.skip)(f"the lab of systemd can't be had: {error}")
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ GRACE_S = 5.0
 
 
 class Options(Record):
-    """How the service is to be run this time."""
+    """How the service is to be run this time. *once*: only the job of this name, and only once."""
 
     config: str = ""
     settings: tuple[str, ...] = ()
@@ -61,6 +61,7 @@ class Options(Record):
     arguments: tuple[str, ...] = ()
     start_reason: str = ""
     restarts: int = 0
+    once: str = ""
 
 
 class Ending(Record):
@@ -93,7 +94,11 @@ def here() -> Machine:
 
 def paths_of(machine: Machine, name: str, instance: str) -> Paths:
     """Where the files of the service *name* are. Nothing is made."""
-    places = machine.places(f"{name}@{instance}" if instance else name, os.environ)
+    return paths_in(machine.places(f"{name}@{instance}" if instance else name, os.environ), name)
+
+
+def paths_in(places: Places, name: str) -> Paths:
+    """The files of the service *name* whose directories are *places*."""
 
     def join(directory: str, ending: str) -> str:
         return os.path.join(directory, f"{name}{ending}")
@@ -171,13 +176,13 @@ def run(
     return. The lock is held on return, so that a process that starts itself again is never without it. Raises
     ``StayonError`` if it could not be started.
     """
-    spec = service.spec()
+    name, service, spec, options = _meant(service, options)
     machine = platforms.current()
     if starter is not None:
         machine = machine.replace(starter=starter)
     machine.prepare()
     sys.setswitchinterval(SWITCH_S)
-    paths = paths_of(machine, spec.name, options.instance)
+    paths = paths_in(paths_of(machine, spec.name, options.instance).places, name)
     lock = None
     try:
         for directory in (paths.places.state, paths.places.run, paths.places.logs):
@@ -193,6 +198,19 @@ def run(
         if lock is not None:
             lock.release()
         raise
+
+
+def _meant(service: Service, options: Options) -> tuple[str, Service, ServiceSpec, Options]:
+    """What is to be run, and what its files are called: one job has a lock and a log of its own, beside the service's.
+    Raises ``UsageError``.
+    """
+    if not options.once:
+        spec = service.spec()
+        return spec.name, service, spec, options
+    from stayon.runtime.once import SETTINGS, once
+
+    service, spec = once(service, options.once)
+    return f"{spec.name}.{options.once}", service, spec, options.replace(settings=(*options.settings, *SETTINGS))
 
 
 def log_failed_start(machine: Machine, name: str, instance: str, error: BaseException) -> None:

@@ -85,6 +85,16 @@ class HangError(StayonError):
     code = "hang"
 
 
+def error_number_of(error: BaseException) -> int:
+    """The errno of *error*, or of what caused it; 0 if there is none."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and isinstance(cause.errno, int):
+            return cause.errno
+        cause = cause.__cause__
+    return 0
+
+
 def exit_code_of(error: BaseException) -> int:
     """The exit code an exception asks for: its own where it is ours, ``SystemExit``'s, else 70."""
     if isinstance(error, StayonError):

@@ -44,13 +44,20 @@ class Program(Record):
     start_timeout_s: float = 60.0
 
 
+def nothing_left(_name: str) -> Sequence[str]:
+    """A manager that leaves nothing of a service behind."""
+    return ()
+
+
 class Management(Record):
     """What only the verbs need of a computer; a service that runs never loads it.
 
     *manager* is None where nobody keeps services: then ``start`` makes a daemon of it. *command* gives the words that a manager has to run for a program. *preflight* looks at an installation before it is
     made, and at the files that the program was loaded from. *exports* gives an installation as text that makes it
     without stayon, by the format's name. *prepare* is called after each installation: what makes a start quicker.
-    *log_reader* reads the computer's own log, where services that are kept log there and to no file.
+    *log_reader* reads the computer's own log, where services that are kept log there and to no file. *places* is where
+    services that it keeps have their things, by name and environment (None: as ``Machine.places`` has it). *leavings*
+    gives what uninstalling leaves of a service besides: what others have added to its entry.
     """
 
     manager: ServiceManager | None
@@ -59,6 +66,8 @@ class Management(Record):
     exports: Mapping[str, Callable[[Installation], str]]
     prepare: Callable[[], object]
     log_reader: LogReader | None = None
+    places: Callable[[str, Mapping[str, str]], Places] | None = None
+    leavings: Callable[[str], Sequence[str]] = staticmethod(nothing_left)
 
 
 class NoSockets:

@@ -173,7 +173,8 @@ class SystemLog(Protocol):
     """The computer's own log, which its operators read: Windows' Event Log, systemd's journal, syslog.
 
     *takes_all*: it is made for every record there is, so that no log file is needed beside it; the others get what an
-    operator wants to see, and never a flood.
+    operator wants to see, and never a flood. One that takes all has *text* as the entry's line of JSON, which a
+    ``LogReader`` gives back, and an entry with text for a message and for each field, and without an exception.
     """
 
     takes_all: bool
@@ -256,13 +257,16 @@ class Launcher(Protocol):
 class LogReader(Protocol):
     """Reads back what a ``SystemLog`` that takes all has been given."""
 
-    def last(self, name: str, count: int, wanted: Callable[[str], bool]) -> list[str]:
+    def last(self, name: str, count: int, wanted: Callable[[str], bool], since: float | None = None) -> list[str]:
         """The last *count* records of the service *name* that are *wanted*, oldest first, each as the line of JSON that
-        a log file would have. Raises ``UnavailableError`` or ``NotPermittedError``.
+        a log file would have. What is older than *since* (Unix time) need not be looked at. Raises
+        ``UnavailableError`` or ``NotPermittedError``.
         """
         ...
 
-    def follow(self, name: str, count: int, wanted: Callable[[str], bool]) -> Iterator[str]:
+    def follow(
+        self, name: str, count: int, wanted: Callable[[str], bool], since: float | None = None
+    ) -> Iterator[str]:
         """As ``last``, and then what comes, for ever. Blocks between records; closing the iterator ends it."""
         ...
 

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stayon.errors import NotPermittedError, UnavailableError, UsageError
 from stayon.core.places import Places
-from stayon.platforms.places import Account, check_directory, make_directory, places_of
+from stayon.errors import NotPermittedError, UnavailableError, UsageError
+from stayon.platforms import current
+from stayon.platforms.places import Account, places_of
+
+make_directory, check_directory = current().make_directory, current().check_directory
 
 ROOT = Account("linux", is_root=True, home="/root")
 USER = Account("linux", is_root=False, home="/home/ann")
@@ -263,7 +266,7 @@ def test_missing_rights_are_told(short_tmp: Path, run_python) -> None:
     (short_tmp / "root").mkdir(0o755)
     program = """
 import os, sys
-from stayon.platforms.places import make_directory
+from stayon.platforms.directories import make_directory
 from stayon.errors import NotPermittedError
 os.setuid(65534)
 for path in sys.argv[1:]:

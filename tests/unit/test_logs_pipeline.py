@@ -170,10 +170,10 @@ def test_a_failing_sink_hurts_nobody_and_tells_when_it_works_again(pipeline, sin
 
 def test_a_sink_that_renders_for_itself_gets_the_entry(pipeline, sink):
     """Its own form, for notices too; one that can't render is counted."""
-    sink.render = lambda entry: f"{entry.level} {entry.message}".encode()
+    sink.render = lambda entry, line: f"{entry.level} {entry.message}".encode()
     pipeline.logger().notice("hello")
     assert sink.lines == [b"25 hello"]
-    sink.render = lambda _entry: 1 / 0
+    sink.render = lambda _entry, _line: 1 / 0
     pipeline.logger().notice("lost")
     assert pipeline.lost() == 1
 

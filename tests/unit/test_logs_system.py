@@ -265,7 +265,7 @@ def test_the_rate_is_one_that_a_log_can_bear() -> None:
 
 def test_standard_error_that_leads_nowhere_is_not_written_to(setup, machine, monkeypatch, capfd) -> None:
     """A Windows service has none that anybody reads; elsewhere, auto writes there."""
-    for starter, text in ((WITHOUT_STDERR, "into the void"), (CONSOLE, "to somebody")):
+    for starter, text in ((WITHOUT_STDERR[0], "into the void"), (CONSOLE, "to somebody")):
         monkeypatch.setattr(machine.starter, "name", starter, raising=False)
         setup(stderr="auto").logger().error(text)
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from stayon.core.installation import Change
 from stayon.errors import FailedError
+from stayon.platforms.undo import Act
 from stayon.platforms.windows import service_access, transaction
 from stayon.platforms.windows.api import FailureActions, ScmError, ServiceConfig, Trigger
-from stayon.platforms.windows.transaction import Act, field_steps, perform
+from stayon.platforms.windows.transaction import field_steps, perform
 
 GUID = "4d36e96b-e325-11ce-bfc1-08002be10318"
 

@@ -8,6 +8,7 @@ import os
 import time
 
 from stayon import app, exits
+from stayon.cli import keepers
 from stayon.cli.command import answer, say
 from stayon.core import states
 from stayon.core.duration import seconds
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.cli.command import Call
+    from stayon.core.installation import Managed
     from stayon.runtime.status_reading import Reading
 
 SIGTERM = 15
@@ -81,7 +83,14 @@ class Peer(Record):
 
 
 def peer(call: Call) -> Peer:
-    """The service that *call* is about."""
+    """The service that *call* is about, wherever it is kept."""
+    return peer_in(call, keepers.kept(call))
+
+
+def peer_in(call: Call, kept: Managed | None) -> Peer:
+    """The service that *call* is about, which its manager has as *kept* (None: nobody keeps it)."""
+    if kept is not None and kept.places is not None:
+        return Peer(call, app.paths_in(kept.places, call.name))
     return Peer(call, app.paths_of(call.here(), call.name, call.given.get("instance", "")))
 
 

@@ -49,6 +49,14 @@ class Call(Record):
         python = f"{os.path.basename(sys.executable).removesuffix('.exe')} " if self.program.endswith(".py") else ""
         return f"{python}{self.program} {verb}{instance}"
 
+    def sudo(self, verb: str) -> str:
+        """What has to be typed for *verb* to be done as root, with this very Python: root's path has another first."""
+        python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+        said = self.command(verb)
+        if self.program == "stayon":
+            return f"sudo {python} -m {said}"
+        return f"sudo {python} {said.partition(' ')[2]}" if said.startswith("python") else f"sudo {said}"
+
 
 def execute(
     words: Sequence[str], *, program: str, service: Service | None = None, machine: Machine | None = None

@@ -6,8 +6,10 @@ import os
 import sys
 
 from stayon import app, exits
+from stayon.cli import keepers
 from stayon.cli.command import answer
 from stayon.core.finding import BAD, OK, WARNING, Finding
+from stayon.core.installation import SYSTEM
 from stayon.core.record import Record
 from stayon.errors import StayonError, UsageError
 from stayon.runtime.probe_address import listening_socket, parse_address
@@ -98,6 +100,8 @@ def _account(patient: Patient) -> list[Finding]:
 
 
 def _directories(patient: Patient) -> list[Finding]:
+    if _are_the_managers(patient):
+        return []
     places, machine = patient.paths.places, patient.call.here()
     return [
         _directory(machine, name, path)
@@ -157,20 +161,45 @@ def _probes(patient: Patient) -> list[Finding]:
     return [Finding(OK, "probes", f"http://{listen} is free")]
 
 
+def _are_the_managers(patient: Patient) -> bool:
+    """Whether its directories here are those of the kept service, which its manager makes, for its account."""
+    here = keepers.here(patient.call)
+    if here is None or here.manager is None or here.places is None:
+        return False
+    return here.places(keepers.name_of(patient.call), os.environ) == patient.paths.places
+
+
 def _manager(patient: Patient) -> list[Finding]:
     """What would be in the way of installing it, where that can be done."""
-    from stayon.cli import managed
     from stayon.cli.wanted import left_behind, loaded_from, wanted_installation
 
-    here = managed.here(patient.call)
-    if here is None or here.manager is None:
+    here = keepers.here(patient.call)
+    if here is None:
         return []
+    if here.manager is None:
+        text = f"none here that stayon knows. As a daemon: {patient.call.command('start')}"
+        return [Finding(OK, "manager", text)]
     try:
         wanted = wanted_installation(patient.call, here.command)
     except StayonError as error:
         return [_bad("installation", error)]
     left = left_behind(patient.spec.name, wanted, os.environ)
-    return [*here.preflight(wanted, loaded_from()), *_left_behind(left)]
+    return [*_rights(patient, wanted.scope), *here.preflight(wanted, loaded_from()), *_left_behind(left)]
+
+
+def _rights(patient: Patient, scope: str) -> list[Finding]:
+    """Who may install what, on a system whose accounts have numbers; Windows' own examination knows its rights."""
+    uid = keepers.uid_of(patient.call)
+    if uid is None:
+        return []
+    if scope == SYSTEM and uid != keepers.ROOT:
+        text = (
+            f"installing a service of this computer takes root: {patient.call.sudo('install')}. "
+            "Or install one of this account alone: --user"
+        )
+        return [Finding(WARNING, "rights", text, exits.NOT_PERMITTED)]
+    whose = "of this computer" if scope == SYSTEM else "of this account"
+    return [Finding(OK, "rights", f"may install services {whose}")]
 
 
 def _left_behind(names: list[str]) -> list[Finding]:

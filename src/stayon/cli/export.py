@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from stayon import exits
-from stayon.cli import managed
+from stayon.cli import keepers
 from stayon.cli.command import say
 from stayon.cli.wanted import service_of, wanted_installation
 from stayon.core.nearest import did_you_mean
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def export(call: Call) -> int:
     """Print what ``install`` with these options would make. Changes nothing."""
     service_of(call)
-    here = managed.management(call)
+    here = keepers.management(call)
     wanted = call.given.get("format", next(iter(here.exports)))
     if wanted not in here.exports:
         raise UsageError(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from stayon import exits
-from stayon.cli import managed
+from stayon.cli import keepers, managed
 from stayon.cli.command import answer, complain
+from stayon.cli.keepers import Keeper
 from stayon.cli.show import changes_text
 from stayon.cli.wanted import service_of, wanted_installation
 from stayon.core import states
 from stayon.core.finding import BAD, WARNING
-from stayon.core.installation import AUTO, DELAYED, DISABLED
+from stayon.core.installation import AUTO, DELAYED, DISABLED, SYSTEM, USER
 from stayon.errors import FailedError, StayonError, UsageError
 
 TYPE_CHECKING = False
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from stayon.core.finding import Finding
     from stayon.core.installation import Change, Installation, Managed
 
+_BY_ITSELF = {SYSTEM: "with the computer", USER: "when you log on, or with the computer where you linger"}
+
 
 def install(call: Call) -> int:
     """Install it, or bring the installation up to date; again without a change it does nothing."""
     service_of(call)
-    manager, here = managed.manager_of(call), managed.management(call)
+    scope = keepers.scope_wanted(call)
+    here = keepers.management(call)
+    manager = keepers.manager_in(here, call)
     wanted = wanted_installation(call, here.command)
     if "now" in call.given and wanted.start == DISABLED:
         raise UsageError(
@@ -40,7 +45,7 @@ def install(call: Call) -> int:
         here.prepare()
     after = before if dry_run else manager.look(wanted.name)
     if "now" in call.given and not dry_run and (after is None or after.state == states.STOPPED):
-        after = managed.begin(call, manager, ())
+        after = managed.begin(call, Keeper(scope, here, after), ())
     if "json" not in call.given:
         for finding in (*refusals, *warnings):
             complain(f"{finding.verdict}: {finding.subject}: {finding.text}")
@@ -48,6 +53,7 @@ def install(call: Call) -> int:
         call,
         {
             "name": wanted.name,
+            "scope": scope,
             "dry_run": dry_run,
             "changes": [change.as_dict() for change in changes],
             "findings": [finding.as_dict() for finding in (*refusals, *warnings)],
@@ -102,7 +108,7 @@ def _next(call: Call, wanted: Installation, changes: Sequence[Change], after: Ma
         return ["It is disabled: nobody can start it."]
     lines = [f"Start it: {call.command('start')}"]
     if wanted.start in (AUTO, DELAYED):
-        lines.append("It also starts with the computer.")
+        lines.append(f"It also starts {_BY_ITSELF[wanted.scope]}.")
     elif wanted.triggers:
         lines.append(f"It also starts by itself: {', '.join(wanted.triggers)}.")
     return lines

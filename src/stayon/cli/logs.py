@@ -7,13 +7,11 @@ import sys
 import time
 
 from stayon import exits
-from stayon.cli.ask import peer
+from stayon.cli.log_source import Query, follow, read, source_of
 from stayon.cli.words import level_of
 from stayon.core.duration import seconds
-from stayon.core.events import READABLE
-from stayon.errors import UnavailableError, UsageError
+from stayon.errors import UsageError
 from stayon.runtime.logs import filters
-from stayon.runtime.logs.follow import follow, read_last
 from stayon.runtime.logs.stamps import moment_of
 from stayon.runtime.logs.text import TextRenderer, wants_color
 
@@ -22,67 +20,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stayon.cli.command import Call
-    from stayon.machine import Machine
 
 STDOUT = 1
 
 
 def logs(call: Call) -> int:
     """Print the log: text for people, or with ``--json`` the lines as they are stored."""
-    given, machine = call.given, call.here()
-    machine.prepare()  # a console of Windows has to be told to show colours
-    paths = peer(call).paths
-    directory, count = paths.places.logs, _count(given.get("lines", "50"))
-    wanted = _wanted(given)
+    given = call.given
+    call.here().prepare()  # a console of Windows has to be told to show colours
+    query = _query(given)
     show = _shown_as_stored if "json" in given else _text()
-    if "follow" not in given:
-        lines = _read(directory, paths.log_name, count, wanted, machine.open_shared)
-        for line in lines:
+    source = source_of(call)
+    if "follow" in given:
+        follow(source, query, show)
+    else:
+        for line in read(source, query):
             show(line)
-        return exits.DONE
-    for line in follow(directory, paths.log_name, _waiter(machine, directory), count, wanted, machine.open_shared):
-        show(line)
     return exits.DONE
 
 
-def _read(
-    directory: str, name: str, count: int, wanted: Callable[[str], bool], opener: Callable[[str], int]
-) -> list[str]:
-    try:
-        lines = read_last(directory, name, count, wanted, opener)
-    except OSError as error:
-        raise UnavailableError(
-            "the log cannot be read",
-            where=error.filename or directory,
-            why=error.strerror or "",
-            code="logs.unreadable",
-        ) from error
-    if not lines and not os.path.isdir(directory):
-        raise UnavailableError(
-            "there is no log", where=directory, hint="Has it been run on this account?", code="logs.none"
-        )
-    return lines
-
-
-def _waiter(machine: Machine, directory: str) -> Callable[[float], object]:
-    """Call it to wait until something happens in *directory*, or so many seconds are over."""
-    watch, poller = machine.directory_watch(), machine.poller()
-    watch.watch([directory], writes=True)
-    fd = watch.fileno()
-    if fd >= 0:
-        poller.register(fd, READABLE)
-
-    def wait(timeout_s: float) -> None:
-        if poller.wait(timeout_s):
-            watch.drain()
-
-    return wait
-
-
-def _wanted(given: Mapping[str, str]) -> Callable[[str], bool]:
+def _query(given: Mapping[str, str]) -> Query:
     level = level_of(given["level"]) if "level" in given else 0
     job, since = given.get("job", ""), _since(given.get("since", ""))
-    return lambda line: filters.matches(filters.decode(line), level=level, job=job, since=since)
+    return Query(
+        _count(given.get("lines", "50")),
+        lambda line: filters.matches(filters.decode(line), level=level, job=job, since=since),
+        since,
+    )
 
 
 def _since(text: str) -> float | None:

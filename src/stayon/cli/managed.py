@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
 from stayon import exits
-from stayon.cli import ask
+from stayon.cli import ask, keepers
 from stayon.cli.command import answer
+from stayon.cli.keepers import name_of
+from stayon.cli.run import DAEMON, run
 from stayon.core import states
-from stayon.core.installation import USER
 from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
 from stayon.runtime import status_reading as reading
 
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
 
     from stayon.cli.command import Call
     from stayon.core.installation import Managed
-    from stayon.machine import Management
-    from stayon.ports import ServiceManager
+    from stayon.cli.keepers import Keeper
     from stayon.runtime.logs.text import TextRenderer
 
 # What starting and stopping may take besides the service's own limits, which the manager knows.
@@ -30,81 +31,26 @@ LAST_LINES = 5
 # The first failure, and who did not stop.
 WITH_FACTS = (13, 14)
 
+# What a manager's error says that has no word for a verb: then the service itself is asked.
+NO_VERB = "manager.verb"
+
 IN_CONSOLE = (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING)
 
 
-def name_of(call: Call) -> str:
-    """What the manager calls the service: NAME or NAME@INSTANCE."""
-    instance = call.given.get("instance", "")
-    return f"{call.name}@{instance}" if instance else call.name
-
-
-def here(call: Call) -> Management | None:
-    """What the verbs have here, for the scope that was said; None on a computer that has nothing for them."""
-    found = call.here().management
-    return None if found is None else found(USER if "user" in call.given else "")
-
-
-def management(call: Call) -> Management:
-    """What the verbs have here. Raises ``UnavailableError`` where there is nothing."""
-    found = here(call)
-    if found is None:
-        raise UnavailableError(
-            "stayon knows no way to keep services on this system",
-            hint=f"Run it here, or from a unit, job or container of your own: {call.command('run')}",
-            code="manager.none",
-        )
-    return found
-
-
-def manager_of(call: Call) -> ServiceManager:
-    """The manager. Raises ``UnavailableError`` where there is none."""
-    found = here(call)
-    if found is None or found.manager is None:
-        raise UnavailableError(
-            "there is no service manager here that stayon knows",
-            hint=f"Run it here, or from a unit, job or container of your own: {call.command('run')}",
-            code="manager.none",
-        )
-    return found.manager
-
-
-def kept(call: Call) -> Managed | None:
-    """The service as its manager has it; None where there is no manager, or it has none of this name that is ours."""
-    found = here(call)
-    if found is None or found.manager is None:
-        return None
-    managed = found.manager.look(name_of(call))
-    return managed if managed is not None and managed.mark else None
-
-
-def installed(call: Call, manager: ServiceManager) -> Managed:
-    """The service as *manager* has it. Raises ``UnavailableError`` if it isn't there, ``NotPermittedError`` if it is
-    somebody else's.
-    """
-    managed = manager.look(name_of(call))
-    if managed is None:
-        raise UnavailableError(
-            f"{name_of(call)} is not installed",
-            hint=f"Install it: {call.command('install')}. Or run it here: {call.command('run')}"
-            if call.service is not None
-            else "Those that are: stayon list. Another is installed by its file: stayon install collector.py",
-            code="manager.not-installed",
-        )
-    if not managed.mark:
-        raise NotPermittedError(
-            f"the service {name_of(call)} is not one of stayon's, and is left alone",
-            why=managed.command,
-            hint="Give yours another name, or --instance NAME.",
-            code="manager.foreign",
-        )
-    return managed
-
-
 def start(call: Call) -> int:
-    """Have the manager start it, with what stands behind ``--`` as arguments, and wait until it is RUNNING."""
-    manager = manager_of(call)
-    before = installed(call, manager)
+    """Have the manager start it, with what stands behind ``--`` as arguments, and wait until it is RUNNING; where
+    nobody keeps services, make a daemon of it.
+    """
+    if DAEMON in os.environ:
+        # The daemon itself, which comes by the words that made it.
+        return run(call)
+    keeper = keepers.find(call)
+    if keeper is not None and keeper.here.manager is None and keepers.uid_of(call) is not None:
+        from stayon.cli import detached
+
+        return detached.start(call)
+    keeper = keepers.with_manager(keeper, call)
+    before = keepers.installed(call, keeper)
     if before.state == states.RUNNING:
         _tell(call, before, f"{name_of(call)} is RUNNING already, process {before.pid}")
         return exits.DONE
@@ -112,7 +58,7 @@ def start(call: Call) -> int:
         raise FailedError(
             f"{name_of(call)} is {before.state}", hint=f"Have it go on: {call.command('resume')}", code="manager.paused"
         )
-    page = _page(call)
+    page = _page(call, before)
     if page is not None and page.verdict in IN_CONSOLE and before.state == states.STOPPED:
         raise TemporaryError(
             f"{name_of(call)} runs already, but not under its manager",
@@ -120,20 +66,30 @@ def start(call: Call) -> int:
             hint=f"Stop that one first: {call.command('stop')}",
             code="lock.held",
         )
-    after = begin(call, manager, call.arguments)
+    after = begin(call, keeper, call.arguments)
     how = f"is {after.state}, process {after.pid}" if after.state != states.STOPPED else "has run, and is done"
     _tell(call, after, f"{name_of(call)} {how}")
     return exits.DONE
 
 
-def begin(call: Call, manager: ServiceManager, arguments: tuple[str, ...]) -> Managed:
+def begin(call: Call, keeper: Keeper, arguments: tuple[str, ...]) -> Managed:
     """Start it. What it raises has the last lines of the service's log below it."""
     default_s = _limit_s(call, "start_timeout_s", START_S)
     began = time.time()
     try:
-        return manager.ask(name_of(call), "start", ask.timeout_s_of(call, default_s), progress, arguments)
+        return _asked(call, keeper, "start", default_s, arguments)
     except StayonError as error:
         _add_last_words(error, call, began)
+        raise
+
+
+def _asked(call: Call, keeper: Keeper, verb: str, default_s: float, arguments: tuple[str, ...] = ()) -> Managed:
+    """What the manager says after *verb*. Raises ``StayonError``; for want of rights, with what has them."""
+    manager = keepers.manager_in(keeper.here, call)
+    try:
+        return manager.ask(name_of(call), verb, ask.timeout_s_of(call, default_s), progress, arguments)
+    except NotPermittedError as error:
+        keepers.permit(error, call, verb, keeper.scope)
         raise
 
 
@@ -153,24 +109,24 @@ def _add_last_words(error: StayonError, call: Call, began: float) -> None:
 
 def last_words(call: Call, began: float) -> tuple[str, ...]:
     """The last lines that it has logged since *began*, or where its log is."""
+    from stayon.cli.log_source import Query, read, source_of
     from stayon.runtime.logs import filters
-    from stayon.runtime.logs.follow import read_last
     from stayon.runtime.logs.text import TextRenderer
 
-    paths = ask.peer(call).paths
+    source, since = source_of(call), began - 0.001  # a stamp has milliseconds only
     renderer = TextRenderer(color=False, encoding="utf-8")
+
+    def wanted(line: str) -> bool:
+        record = filters.decode(line)
+        # What the manager says of it is what the error says already.
+        return filters.matches(record, since=since) and record is not None and record.get("logger") != "systemd"
+
     try:
-        # A stamp has milliseconds only.
-        lines = read_last(
-            paths.places.logs,
-            paths.log_name,
-            LAST_LINES,
-            lambda line: filters.matches(filters.decode(line), since=began - 0.001),
-        )
-    except OSError as error:
-        return (f"its log is in {paths.places.logs}, and can't be read: {error.strerror or error}",)
+        lines = read(source, Query(LAST_LINES, wanted, since))
+    except StayonError as error:
+        return (f"its log can't be read: {error}",)
     if not lines:
-        return (f"it has logged nothing; its log is in {paths.places.logs}",)
+        return (f"it has logged nothing; its log is in {source.place}",)
     shown = b"".join(_shortly(line, renderer) for line in lines).decode("utf-8", "replace")
     return tuple(shown.splitlines())
 
@@ -210,14 +166,15 @@ def reload(call: Call) -> int:
 
     Who may not talk to it, but may control it, gets it done through the manager.
     """
-    managed = kept(call)
-    _refuse_absent(call, managed, _page(call), "reload")
+    keeper = keepers.find(call)
+    managed = keeper.ours if keeper is not None else None
+    _refuse_absent(call, keeper, _page(call, managed), "reload")
     try:
         return ask.reload(call)
     except NotPermittedError:
-        if managed is None or not is_managers(managed, None):
+        if keeper is None or managed is None or not is_managers(managed, None):
             raise
-    after = manager_of(call).ask(name_of(call), "reload", ask.timeout_s_of(call, ask.ANSWER_S), progress)
+    after = _asked(call, keeper, "reload", ask.ANSWER_S)
     _tell(call, after, f"{name_of(call)} was asked to read its configuration again; its log says what came of it")
     return exits.DONE
 
@@ -233,22 +190,24 @@ def is_managers(managed: Managed, found: reading.Reading | None, verb: str = "")
 
 
 def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
-    managed, page = kept(call), _page(call)
-    if managed is None or not is_managers(managed, page, verb):
+    keeper = keepers.find(call)
+    managed = keeper.ours if keeper is not None else None
+    page = _page(call, managed)
+    if keeper is None or managed is None or not is_managers(managed, page, verb):
         if verb == "stop" and managed is not None and not _is_in_console(page):
             _tell(call, managed, f"{name_of(call)} is not running: {_how_it_is(managed, page)}")
             return exits.DONE
-        _refuse_absent(call, managed, page, verb)
+        _refuse_absent(call, keeper, page, verb)
         return directly(call)
     default_s = _limit_s(call, "stop_timeout_s", ask.STOP_S)
     if verb == "restart":
         default_s += _limit_s(call, "start_timeout_s", START_S)
     began = time.time()
     try:
-        after = manager_of(call).ask(
-            name_of(call), verb, ask.timeout_s_of(call, default_s), progress, call.arguments
-        )
+        after = _asked(call, keeper, verb, default_s, call.arguments)
     except StayonError as error:
+        if error.code == NO_VERB:
+            return directly(call)
         if verb == "restart":
             _add_last_words(error, call, began)
         raise
@@ -260,7 +219,7 @@ def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
 
 def _how_it_ended(call: Call, before: Managed, after: Managed) -> str:
     """In the words of its page, if that is of this process: the manager hears that a stop went well in any case."""
-    page = _page(call)
+    page = _page(call, before)
     if page is not None and page.verdict == reading.ENDED and page.status is not None and page.status.pid == before.pid:
         return page.text
     return f"exit code {after.exit_code} ({exits.meaning(after.exit_code)})"
@@ -276,18 +235,14 @@ def _how_it_is(managed: Managed, page: reading.Reading | None) -> str:
     return merged(page, managed).reading.text
 
 
-def _refuse_absent(call: Call, managed: Managed | None, page: reading.Reading | None, verb: str) -> None:
+def _refuse_absent(call: Call, keeper: Keeper | None, page: reading.Reading | None, verb: str) -> None:
     """Raise ``StayonError`` if the service is somebody else's, or nobody is there to be asked: then with the manager's
     word, as a page may be of an earlier run.
     """
-    found = here(call)
-    if found is None or found.manager is None or _is_in_console(page):
+    if keeper is None or keeper.managed is None or _is_in_console(page):
         return
-    if managed is None:
-        manager = found.manager
-        if manager.look(name_of(call)) is not None:
-            installed(call, manager)
-    elif managed.state == states.STOPPED:
+    managed = keepers.installed(call, keeper)
+    if managed.state == states.STOPPED:
         raise UnavailableError(
             f"cannot {verb} {name_of(call)}",
             why=_how_it_is(managed, page),
@@ -296,9 +251,9 @@ def _refuse_absent(call: Call, managed: Managed | None, page: reading.Reading | 
         )
 
 
-def _page(call: Call) -> reading.Reading | None:
+def _page(call: Call, kept: Managed | None) -> reading.Reading | None:
     try:
-        return ask.peer(call).read()
+        return ask.peer_in(call, kept).read()
     except NotPermittedError:
         return None
 

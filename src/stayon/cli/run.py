@@ -13,14 +13,18 @@ from stayon.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
 
     from stayon.app import Ending
     from stayon.cli.command import Call
     from stayon.core.restart import History, Policy
+    from stayon.platforms.daemon.starter import DaemonStarter
 
 # How a process that replaces itself tells its successor what it has to know; never set by people.
 HANDOVER = "STAYON_HANDOVER"
+# As ``platforms.daemon.birth`` has it, which only a daemon loads.
+DAEMON = "STAYON_DAEMON"
 
 
 class Handover(Record):
@@ -49,7 +53,9 @@ def handed_over(text: str) -> Handover:
 
 
 def run(call: Call) -> int:
-    """Run the service until it ends; gives its exit code, or replaces this process to start again."""
+    """Run the service until it ends; gives its exit code, or replaces this process to start again. With ``--detach``,
+    only start it: it goes on as a daemon, which comes here once more, in its own process.
+    """
     if call.service is None:
         raise UsageError(
             f"{call.name!r} names a service, but its program is needed to run it",
@@ -57,6 +63,13 @@ def run(call: Call) -> int:
             code="usage.target",
         )
     given = call.given
+    starter = _daemons_starter()
+    if starter is None and "detach" in given:
+        from stayon.cli import detached
+
+        return detached.start(call)
+    if starter is None:
+        _refuse_daemons_options(given)
     before = handed_over(os.environ.pop(HANDOVER, ""))
     if before.wait_s:
         # Waiting is the successor's: its signals are as they were, so Ctrl-C and kill work.
@@ -68,42 +81,88 @@ def run(call: Call) -> int:
 
         # Before anything is made or taken.
         level_of(given["level"])
+    start = _Start(before, time.monotonic(), directory(), starter)
     options = app.Options(
-        config=given.get("config", ""),
+        # The directory may change before it is read.
+        config=os.path.join(start.directory, given["config"]) if "config" in given else "",
         settings=tuple(given.get("set", ())),
         instance=given.get("instance", ""),
         level=given.get("level", ""),
+        once=given.get("once", ""),
         arguments=call.arguments,
         restarts=before.restarts,
     )
-    start = _Start(before, time.monotonic(), os.getcwd())
+    if starter is not None:
+        os.chdir("/")
     # The guard of an end that takes too long must not begin another while this one waits for its successor.
     turn = allocate_lock()
 
     def leave(ending: app.Ending) -> NoReturn:
         with turn:
-            _start_again_if_wanted(call, ending, start)
+            _end(call, ending, start)
         os._exit(ending.exit_code)
 
-    ending = app.run(call.service, options, leave)
+    try:
+        ending = app.run(call.service, options, leave, starter)
+    except BaseException:
+        if starter is not None:
+            starter.end()
+        raise
     with turn:
-        _start_again_if_wanted(call, ending, start)
+        _end(call, ending, start)
     return ending.exit_code
 
 
+def _daemons_starter() -> DaemonStarter | None:
+    """The starter of this process if it is a daemon that ``--detach`` or ``start`` has made."""
+    if DAEMON not in os.environ:
+        return None
+    from stayon.platforms.daemon.starter import born
+
+    return born(os.environ.pop(DAEMON))
+
+
+def _refuse_daemons_options(given: Mapping[str, Any]) -> None:
+    for name in ("account", "limit", "pid-file"):
+        if name in given:
+            raise UsageError(
+                f"--{name} is for what runs in the background",
+                hint=f"Say --detach as well, or leave --{name} out.",
+                code="usage.option",
+            )
+
+
+def directory() -> str:
+    """The directory we are in; "/" if it has been removed."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
+
+
 class _Start(Record):
-    """What has to be remembered of a start until its end: what was handed over, when, and in which directory."""
+    """What has to be remembered of a start until its end: what was handed over, when, in which directory, and who has
+    started it (None: a terminal).
+    """
 
     before: Handover
     at: float
     directory: str
+    starter: DaemonStarter | None
+
+
+def _end(call: Call, ending: Ending, start: _Start) -> None:
+    """All that is to be done at the end of a run, but to end the process. Does not return if it is started again."""
+    _start_again_if_wanted(call, ending, start)
+    if start.starter is not None:
+        start.starter.end()
 
 
 def _start_again_if_wanted(call: Call, ending: Ending, start: _Start) -> None:
     """Replace this process by a new start of the program, if the verb or the policy says so; else return."""
     before = start.before
     if ending.restart:
-        _replace(Handover(before.restarts + 1), ending, start.directory)
+        _replace(Handover(before.restarts + 1), ending, start)
         return
     policy = _policy(call)
     if policy is None or ending.asked:
@@ -116,14 +175,16 @@ def _start_again_if_wanted(call: Call, ending: Ending, start: _Start) -> None:
     decision = restart.decide(policy, history, ended, chance)
     if isinstance(decision, restart.Restart):
         complain(f"{call.name}: starting again in {decision.in_s:.1f} s: {decision.why}")
-        _replace(_after(decision.history, before.restarts + 1, decision.in_s), ending, start.directory)
+        if start.starter is not None:
+            start.starter.again(decision.in_s)
+        _replace(_after(decision.history, before.restarts + 1, decision.in_s), ending, start)
     elif isinstance(decision, restart.GiveUp):
         complain(f"{call.name}: not starting again: {decision.why}")
 
 
 def _policy(call: Call) -> Policy | None:
     """The policy that holds in a console: the one that is declared, or asked for; none by itself."""
-    if "no-restart" in call.given or call.service is None:
+    if "no-restart" in call.given or "once" in call.given or call.service is None:
         return None
     declared: Policy | None = call.service.options.get("restart")
     if declared is None and "restart" in call.given:
@@ -137,7 +198,7 @@ def _after(history: History, restarts: int, wait_s: float) -> Handover:
     return Handover(restarts, history.attempts, history.failures, history.failures_at, wait_s)
 
 
-def _replace(handover: Handover, ending: Ending, directory: str) -> None:
+def _replace(handover: Handover, ending: Ending, start: _Start) -> None:
     """Become a new start of this program: same terminal, same pid where that is possible, and the lock is never free in
     between.
 
@@ -154,9 +215,28 @@ def _replace(handover: Handover, ending: Ending, directory: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+    _return_to(start.directory)
+    environment = {HANDOVER: handover.text(), **(start.starter.successor() if start.starter is not None else {})}
     try:
-        # The words of the command line may be relative to where it was said.
-        os.chdir(directory)
-        machine.become([sys.executable, *sys.orig_argv[1:]], {HANDOVER: handover.text()})
+        machine.become(command_again(), environment)
     except OSError as error:
         complain(f"cannot start again: {error}")
+
+
+def _return_to(path: str) -> None:
+    """The words of the command line may be relative to where it was said. If that is gone, those in full are still
+    good.
+    """
+    try:
+        os.chdir(path)
+    except OSError:
+        return
+
+
+def command_again() -> list[str]:
+    """The words that have started this program, for starting it again; its file is named in full."""
+    words = [sys.executable, *sys.orig_argv[1:]]
+    at = len(words) - len(sys.argv)
+    if at > 0 and words[at] == sys.argv[0] and os.path.isfile(words[at]):
+        words[at] = os.path.abspath(words[at])
+    return words

@@ -108,6 +108,7 @@ def _options(start: Start) -> app.Options:
         settings=tuple(given.get("set", ())),
         instance=start.instance,
         level=given.get("level", ""),
+        once=given.get("once", ""),
         arguments=start.arguments(),
         start_reason=start.reason(),
     )

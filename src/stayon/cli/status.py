@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stayon import exits
-from stayon.cli import ask, managed
+from stayon.cli import ask, keepers, managed
 from stayon.cli.command import answer
 from stayon.core import states
 from stayon.core.record import Record
@@ -29,15 +29,13 @@ class Answer(Record):
 
 def status(call: Call) -> int:
     """Say how it is: for people, or with ``--json`` everything that the page and the manager have."""
+    kept = keepers.kept(call)
     try:
-        found: Reading | None = ask.peer(call).read()
+        found: Reading | None = ask.peer_in(call, kept).read()
     except NotPermittedError:
-        kept = managed.kept(call)
         if kept is None:
             raise
         found = None
-    else:
-        kept = managed.kept(call)
     whole = merged(found, kept)
     told = whole.reading
     fields = told.status.as_dict() if told.status is not None else {}
@@ -54,7 +52,7 @@ def status(call: Call) -> int:
             **fields,
             "manager": kept.as_dict() if kept is not None else None,
         },
-        status_text(managed.name_of(call), told, kept),
+        status_text(keepers.name_of(call), told, kept),
     )
     if told.verdict in (reading.RUNNING, reading.STARTING):
         return exits.DONE

@@ -6,7 +6,7 @@ import os
 import sys
 
 from stayon import app, exits
-from stayon.cli import ask, command, managed
+from stayon.cli import ask, command, keepers
 from stayon.cli.command import answer
 from stayon.cli.show import changes_text
 from stayon.core import states
@@ -15,22 +15,24 @@ from stayon.errors import NotPermittedError, TemporaryError, UnavailableError, U
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from stayon.cli.command import Call
+    from stayon.cli.keepers import Keeper
     from stayon.core.installation import Change, Managed
-    from stayon.ports import ServiceManager
 
 
 def uninstall(call: Call) -> int:
     """Take it away. What is not installed is an error, unless its things are to be removed."""
-    manager, name = managed.manager_of(call), managed.name_of(call)
+    keeper, name = keepers.with_manager(keepers.find(call), call), keepers.name_of(call)
     purge, dry_run = "purge" in call.given, "dry-run" in call.given
-    kept = _kept(call, manager)
-    left = leavings(call)
+    kept = _kept(call, keeper)
+    left = leavings(call, keeper)
     if purge and (kept is None or kept.state == states.STOPPED):
-        _refuse_running(call)
+        _refuse_running(call, kept)
     if purge and not dry_run and not _agreed(call, left):
         answer(call, {"name": name, "changes": [], "left": left, "removed": []}, "Nothing was changed.")
         return exits.DONE
-    changes = manager.change(name, None, dry_run=dry_run) if kept is not None else []
+    changes = _taken_away(call, keeper, dry_run=dry_run) if kept is not None else []
+    # What a manager makes for a run only is gone now.
+    left = left if dry_run else [path for path in left if os.path.lexists(path)]
     removed = _purged(left) if purge and not dry_run else []
     left = [path for path in left if path not in removed]
     fields = {"name": name, "changes": [change.as_dict() for change in changes], "left": left, "removed": removed}
@@ -38,10 +40,26 @@ def uninstall(call: Call) -> int:
     return exits.DONE
 
 
-def leavings(call: Call) -> list[str]:
-    """The directories of the service that are there: configuration, state, logs. One within another is not named."""
-    places = ask.peer(call).paths.places
-    there = sorted({path for path in places.as_dict().values() if os.path.isdir(path)})
+def _taken_away(call: Call, keeper: Keeper, *, dry_run: bool) -> list[Change]:
+    manager = keepers.manager_in(keeper.here, call)
+    try:
+        return manager.change(keepers.name_of(call), None, dry_run=dry_run)
+    except NotPermittedError as error:
+        keepers.permit(error, call, "uninstall", keeper.scope)
+        raise
+
+
+def leavings(call: Call, keeper: Keeper) -> list[str]:
+    """What uninstalling leaves that is there: configuration, state, logs, and what the manager knows of besides. One
+    within another is not named.
+    """
+    places = ask.peer_in(call, keeper.ours).paths.places
+    if keeper.ours is None and keeper.here.places is not None:
+        places = keeper.here.places(keepers.name_of(call), os.environ)
+    paths = {path for path in places.as_dict().values() if os.path.isdir(path)}
+    # systemd keeps those of an account that it made for the service apart, and links to them (systemd.exec(5)).
+    paths |= {os.path.realpath(path) for path in paths if os.path.islink(path)}
+    there = sorted(paths | {path for path in keeper.here.leavings(keepers.name_of(call)) if os.path.lexists(path)})
     return [path for path in there if not any(path.startswith(other + os.sep) for other in there)]
 
 
@@ -56,25 +74,25 @@ def _agreed(call: Call, left: list[str]) -> bool:
             code="uninstall.not-asked",
         )
     sys.stderr.write("These are removed for good:\n" + "".join(f"  {path}\n" for path in left))
-    sys.stderr.write(f"Remove {managed.name_of(call)} with all its things? [y/N] ")
+    sys.stderr.write(f"Remove {keepers.name_of(call)} with all its things? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _kept(call: Call, manager: ServiceManager) -> Managed | None:
-    """The service as *manager* has it; None if it isn't there, which is an error unless its things are to go."""
+def _kept(call: Call, keeper: Keeper) -> Managed | None:
+    """The service as *keeper* has it; None if it isn't there, which is an error unless its things are to go."""
     try:
-        return managed.installed(call, manager)
+        return keepers.installed(call, keeper)
     except UnavailableError:
         if "purge" not in call.given:
             raise
         return None
 
 
-def _refuse_running(call: Call) -> None:
-    if app.is_locked(call.here(), ask.peer(call).paths):
+def _refuse_running(call: Call, kept: Managed | None) -> None:
+    if app.is_locked(call.here(), ask.peer_in(call, kept).paths):
         raise TemporaryError(
-            f"{managed.name_of(call)} runs in a console: its things are not removed",
+            f"{keepers.name_of(call)} runs in a console: its things are not removed",
             hint=f"Stop it, then say it again: {call.command('stop')}",
             code="uninstall.running",
         )
@@ -86,7 +104,10 @@ def _purged(left: list[str]) -> list[str]:
 
     for path in left:
         try:
-            shutil.rmtree(path)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
         except OSError as error:
             raise NotPermittedError(
                 "it could not be removed wholly",
@@ -99,7 +120,7 @@ def _purged(left: list[str]) -> list[str]:
 
 
 def _said(call: Call, changes: list[Change], left: list[str], removed: list[str]) -> str:
-    name, dry_run = managed.name_of(call), "dry-run" in call.given
+    name, dry_run = keepers.name_of(call), "dry-run" in call.given
     lines = []
     if changes:
         lines.append(f"{name} {'would be' if dry_run else 'is'} uninstalled:")

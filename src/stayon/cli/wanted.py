@@ -6,9 +6,9 @@ import os
 import sys
 
 from stayon import __version__
-from stayon.cli import command, managed
+from stayon.cli import command, keepers
 from stayon.cli.target import split
-from stayon.core.installation import checked_options
+from stayon.core.installation import USER, checked_options
 from stayon.core.record import Record
 from stayon.errors import NotPermittedError, UsageError
 from stayon.machine import Program
@@ -16,7 +16,7 @@ from stayon.platforms.places import HOME_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from stayon.cli.command import Call
@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 
 PASSWORD = "STAYON_PASSWORD"  # noqa: S105  # the variable's name, not a password
 
-# How what the command line says of the installation is called there and in ``Service.installation``.
-_OPTIONS = {"account": "account", "start": "start", "controllers": "controllers"}
+# A user's own manager does not have them from the shell (the XDG Base Directory Specification).
+PLACE_VARIABLES = ("XDG_CONFIG_HOME", "XDG_STATE_HOME")
+
+# How what the command line says of the installation is called there and in ``Service.installation``: what goes before
+# it, what adds to its lists, and what adds to its names and values.
+_OPTIONS = {name: name for name in ("account", "start", "controllers", "memory", "cpu", "tasks")}
+_LISTS = {"after": "after", "allow": "allow", "write": "writes"}
+_PAIRS = {"env": "environment", "limit": "limits", "socket": "sockets"}
+_EXAMPLES = {"env": "--env TZ=UTC", "limit": "--limit nofile=65536", "socket": "--socket http=127.0.0.1:8080"}
 
 
 class Origin(Record):
@@ -53,9 +60,9 @@ def wanted_installation(call: Call, command_of: Callable[[Program], tuple[str, .
     """The installation that the service and the command line ask for. Raises ``StayonError``."""
     from stayon.core.installation import Installation
 
-    service = service_of(call)
-    spec, name = service.spec(), managed.name_of(call)
-    fields = _fields(service, call.given)
+    service, scope = service_of(call), keepers.scope_wanted(call)
+    spec, name = service.spec(), keepers.name_of(call)
+    fields = fields_of(service, call.given, _carried(scope))
     environment = dict(fields.pop("environment"))
     places = places_of(call, environment)
     account = fields["account"]
@@ -78,35 +85,62 @@ def wanted_installation(call: Call, command_of: Callable[[Program], tuple[str, .
         ),
         password=lambda: password_of(account, os.environ),
         fresh_password="new-password" in call.given,
+        scope=scope,
+        instance=call.given.get("instance", ""),
+        probes=spec.probes,
+        hang_timeout_s=spec.hang_timeout_s,
+        jobs=spec.jobs,
+        image=call.given.get("image", ""),
     )
 
 
 def places_of(call: Call, environment: Mapping[str, str]) -> Places:
-    """Where a service with *environment* has its things."""
+    """Where a service with *environment* has its things when it is kept."""
     own = {key: value for key, value in os.environ.items() if key != HOME_VARIABLE}
-    return call.here().places(managed.name_of(call), {**own, **environment})
+    management = keepers.here(call)
+    places = management.places if management is not None else None
+    return (places or call.here().places)(keepers.name_of(call), {**own, **environment})
 
 
-def _fields(service: Service, given: Mapping[str, Any]) -> dict[str, Any]:
+def _carried(scope: str) -> dict[str, str]:
+    """What of this environment becomes the service's own: where its things are is the same for all verbs and for the
+    service, or ``status`` would look elsewhere.
+    """
+    names = (HOME_VARIABLE, *PLACE_VARIABLES) if scope == USER else (HOME_VARIABLE,)
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def fields_of(service: Service, given: Mapping[str, Any], carried: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The checked fields of the installation: *carried* variables, the service's own words, the command line's."""
     said = dict(service.installed_as)
     said |= {field: given[option] for option, field in _OPTIONS.items() if option in given}
-    if "after" in given:
-        said["after"] = (*said.get("after", ()), *given["after"])
-    environment = dict(said.get("environment", {}))
-    if HOME_VARIABLE in os.environ:
-        # Where its things are is the same for all verbs and for the service, or status would look elsewhere.
-        environment.setdefault(HOME_VARIABLE, os.environ[HOME_VARIABLE])
-    for pair in given.get("env", ()):
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--env {pair!r} is not KEY=VALUE", hint="Try --env TZ=UTC.", code="usage.option")
-        environment[key] = value
+    for option, field in _LISTS.items():
+        if option in given:
+            said[field] = tuple(dict.fromkeys((*said.get(field, ()), *given[option])))
+    for option, field in _PAIRS.items():
+        if option in given:
+            said[field] = {**said.get(field, {}), **_pairs(option, given[option])}
+    if carried:
+        said["environment"] = {**carried, **said.get("environment", {})}
     try:
-        return checked_options({**said, "environment": environment})
+        return checked_options(said)
     except UsageError as error:
         if not error.where:
             error.where = service.where
         raise
+
+
+def _pairs(option: str, said: Sequence[str]) -> dict[str, str]:
+    """What was said as ``--option NAME=VALUE``, by name. Raises ``UsageError``."""
+    found = {}
+    for pair in said:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"--{option} {pair!r} is not NAME=VALUE", hint=f"Try {_EXAMPLES[option]}.", code="usage.option"
+            )
+        found[key] = value
+    return found
 
 
 def program_of(call: Call, spec: ServiceSpec) -> Program:

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 
 class Option(Record):
-    """``--name VALUE`` or, without *value*, a switch. *many*: may be given several times, and is a list."""
+    """``--name VALUE`` or, without *value*, a switch. *many*: may be given several times, and is a list. *group* is the
+    heading below which ``--help`` has it.
+    """
 
     name: str
     summary: str
     value: str = ""
     short: str = ""
     many: bool = False
+    group: str = ""
 
 
 class Verb(Record):
@@ -50,19 +53,44 @@ TIMEOUT = Option("timeout", "how long to wait for it to be done (default: the se
 LEVEL = Option("level", "trace, debug, info, notice, warning, error or critical", "LEVEL")
 DRY_RUN = Option("dry-run", "say what would be changed, and change nothing")
 
+USER = Option("user", "a service of this account alone, kept by its own manager (Linux, macOS)")
 ACCOUNT = Option("account", "who it runs as (default: an account with few rights); passwords are asked for", "ACCOUNT")
+LIMIT = Option("limit", "a limit of setrlimit(2) for each of its processes: nofile=65536", "NAME=VALUE", many=True)
+PID_FILE = Option("pid-file", "a further pid file, for others (its own is NAME.lock in its run directory)", "FILE")
+RESTART = Option("restart", "start again by the service's restart policy when it fails")
+NO_RESTART = Option("no-restart", "do not, even if the service declares a policy")
+
+# Headings of ``--help``.
+WHEN, RIGHTS, BOUNDS = "when it starts", "who it is, and what it may do", "how much it may have"
+BACKGROUND = "in the background"
 
 # How a service is to be kept: what ``install`` makes so, and ``export`` writes down.
 INSTALLATION = (
+    USER,
     CONFIG,
     SET,
     INSTANCE,
-    ACCOUNT,
-    Option("start", "auto (with the computer), delayed, manual or disabled", "WHEN"),
-    Option("after", "a service that has to run before it", "SERVICE", many=True),
     Option("env", "a variable of its environment", "KEY=VALUE", many=True),
-    Option("controllers", "a group whose members may start and stop it", "GROUP"),
     Option("display-name", "what lists of services call it", "TEXT"),
+    Option("start", "auto (with the computer), delayed, manual or disabled", "WHEN", group=WHEN),
+    Option("after", "a service that has to run before it", "SERVICE", many=True, group=WHEN),
+    Option("socket", "one to be opened before it starts: http=127.0.0.1:8080", "NAME=ADDRESS", many=True, group=WHEN),
+    ACCOUNT.replace(group=RIGHTS),
+    Option("controllers", "a group whose members may start and stop it", "GROUP", group=RIGHTS),
+    Option("allow", "what services are kept from unless they need it; see below", "NAME", many=True, group=RIGHTS),
+    Option("write", "a directory of others where it may write", "DIR", many=True, group=RIGHTS),
+    Option("memory", "for all its processes together: 200M", "SIZE", group=BOUNDS),
+    Option("cpu", "of one processor: 50%", "PERCENT", group=BOUNDS),
+    Option("tasks", "processes and threads at once", "N", group=BOUNDS),
+    LIMIT.replace(group=BOUNDS),
+)
+IN_BACKGROUND = tuple(one.replace(group=BACKGROUND) for one in (CONFIG, SET, RESTART, NO_RESTART))
+DETACH = Option("detach", "go on as a daemon; returns when it is RUNNING, or has failed", group=BACKGROUND)
+# Of a service that nobody keeps, and that runs in the background all the same (Unix).
+DAEMON = (
+    ACCOUNT.replace(summary="who it runs as in the background (root only)", group=BACKGROUND),
+    LIMIT.replace(group=BACKGROUND),
+    PID_FILE.replace(group=BACKGROUND),
 )
 NEW_PASSWORD = Option(
     "new-password", "the account has another password now: tell the system (STAYON_PASSWORD, or asked)"
@@ -79,8 +107,11 @@ VERBS = (
             SET,
             INSTANCE,
             LEVEL,
-            Option("restart", "start again by the service's restart policy when it fails"),
-            Option("no-restart", "do not, even if the service declares a policy"),
+            RESTART,
+            NO_RESTART,
+            Option("once", "run one job once, with hooks and configuration, and end as it did", "JOB"),
+            DETACH,
+            *DAEMON,
         ),
         passes_on=True,
     ),
@@ -107,9 +138,9 @@ VERBS = (
     Verb(
         "start",
         "managed:start",
-        "have the system start it, and wait until it is RUNNING",
+        "have the system start it, and wait until it is RUNNING; where nobody keeps services, as a daemon",
         "start --timeout 30s",
-        (INSTANCE, TIMEOUT, JSON),
+        (INSTANCE, TIMEOUT, JSON, *DAEMON, *IN_BACKGROUND),
         passes_on=True,
     ),
     Verb(
@@ -173,15 +204,19 @@ VERBS = (
         "doctor:doctor",
         "check everything it needs before it needs it",
         "doctor",
-        (CONFIG, SET, INSTANCE, ACCOUNT, JSON),
+        (*INSTALLATION, JSON),
     ),
     Verb("list", "listing:listing", "the services that stayon has installed here", "list --json", (JSON,), alone=True),
     Verb(
         "export",
         "export:export",
-        "print what install would make, as commands that do not need stayon",
-        "export --format powershell",
-        (Option("format", "sc or powershell (default: sc)", "FORMAT"), *INSTALLATION),
+        "print what install would make, or a container needs, in words that do not need stayon",
+        "export --format kubernetes --image registry.example/prices:1",
+        (
+            Option("format", "systemd, timer, launchd, sc, powershell, kubernetes or compose", "FORMAT"),
+            Option("image", "the image of the container (kubernetes, compose)", "IMAGE"),
+            *INSTALLATION,
+        ),
     ),
 )
 
@@ -311,12 +346,25 @@ def help_text(verb: Verb, program: str, *, with_target: bool) -> str:
         f"  {verb.summary}",
         "",
     ]
-    shown = [(_shown(option), option.summary) for option in verb.options]
-    width = max((len(left) for left, _summary in shown), default=0)
-    lines += [f"  {left:<{width}}  {summary}" for left, summary in shown]
+    lines += _option_lines(verb)
     where = verb.example.split(" ", 1)
     example = " ".join([where[0], "collector.py", *where[1:]]) if with_target else verb.example
     return "\n".join([*lines, "", f"example: {program} {example}"])
+
+
+def _option_lines(verb: Verb) -> list[str]:
+    """The options, below their headings, and what those that need it can be."""
+    width = max((len(_shown(option)) for option in verb.options), default=0)
+    lines: list[str] = []
+    for group in dict.fromkeys(("", *(option.group for option in verb.options))):
+        lines += ["", f"{group}:"] if group else []
+        lines += [f"  {_shown(option):<{width}}  {option.summary}" for option in verb.options if option.group == group]
+    if any(option.name == "allow" for option in verb.options):
+        from stayon.core.installation import ALLOWANCES
+
+        width = max(len(name) for name in ALLOWANCES)
+        lines += ["", "what may be allowed:", *(f"  {name:<{width}}  {text}" for name, text in ALLOWANCES.items())]
+    return lines
 
 
 def _shown(option: Option) -> str:

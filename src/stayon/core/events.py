@@ -8,6 +8,10 @@ from stayon.core.record import Record
 READABLE = 1
 WRITABLE = 4
 
+# The kind of an event by which a starter says that whoever started us does not take what it is told; *detail* and
+# *code* are the system's error.
+UNHEARD = "unheard"
+
 
 class Report(Record):
     """What the host tells whoever started it. *checkpoint* and *wait_hint_s* are a pending state's pulse

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from stayon.core import bounds
+from stayon.core.bounds import wrong
 from stayon.core.record import Record
 from stayon.core.spec import checked_choice
-from stayon.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from stayon.core.places import Places
     from stayon.core.restart import Policy
+    from stayon.core.spec import JobSpec
 
 AUTO = "auto"
 DELAYED = "delayed"
@@ -114,6 +116,10 @@ class Installation(Record):
     # The address of /livez and /readyz, and how long its host may be silent (None: for ever).
     probes: str = ""
     hang_timeout_s: float | None = None
+    # What exports may want besides: its jobs, which a timer can start one by one (*command* and "--once", "NAME"), and
+    # the image that a container is made of.
+    jobs: tuple[JobSpec, ...] = ()
+    image: str = ""
 
 
 class Change(Record):
@@ -144,9 +150,11 @@ class Managed(Record):
     command: str = ""
     mark: str = ""
     display_name: str = ""
-    # Where its things are, where that isn't the same for whoever asks; and the status text that it gave.
+    # Where its things are, where that isn't the same for whoever asks; the status text that it gave; and how often the
+    # manager has started it again.
     places: Places | None = None
     status: str = ""
+    restarts: int = 0
 
 
 def checked_options(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,6 +172,13 @@ def checked_options(said: Mapping[str, Any]) -> dict[str, Any]:
         "privileges": tuple(_privilege(each) for each in _names(given["privileges"], "privileges")),
         "controllers": _text(given["controllers"], "controllers"),
         "environment": _environment(given["environment"]),
+        "limits": bounds.limits(given["limits"]),
+        "memory_bytes": bounds.memory_bytes(given["memory"]),
+        "cpu_percent": bounds.cpu_percent(given["cpu"]),
+        "tasks": bounds.task_count(given["tasks"]),
+        "allow": tuple(_allowance(each) for each in _names(given["allow"], "allow")),
+        "writes": bounds.directories(given["writes"], "writes"),
+        "sockets": bounds.sockets(given["sockets"]),
     }
 
 
@@ -176,19 +191,27 @@ def is_guid(written: str) -> bool:
 
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str) or not _is_plain(value):
-        raise _wrong(f"{what}={value!r} is not a name", "Give it as text, on one line.")
+        raise wrong(f"{what}={value!r} is not a name", "Give it as text, on one line.")
     return value.strip()
 
 
 def _names(value: object, what: str) -> tuple[str, ...]:
     if not isinstance(value, (tuple, list)):
-        raise _wrong(f"{what}={value!r} is not a list", f'Give a list of names, even of one: {what}=["..."].')
+        raise wrong(f"{what}={value!r} is not a list", f'Give a list of names, even of one: {what}=["..."].')
     names = tuple(_text(each, what) for each in value)
     if "" in names:
-        raise _wrong(f"{what}={value!r} has an empty name in it", "Take it away, or complete it.")
+        raise wrong(f"{what}={value!r} has an empty name in it", "Take it away, or complete it.")
     if len(set(names)) < len(names):
-        raise _wrong(f"{what}={value!r} has a name twice in it", "Take one away.")
+        raise wrong(f"{what}={value!r} has a name twice in it", "Take one away.")
     return names
+
+
+def _allowance(name: str) -> str:
+    if name not in ALLOWANCES:
+        from stayon.core.nearest import did_you_mean
+
+        raise wrong(f"nothing that a service may be allowed is called {name!r}", did_you_mean(name, ALLOWANCES))
+    return name
 
 
 def _trigger(written: str) -> str:
@@ -198,11 +221,11 @@ def _trigger(written: str) -> str:
     if kind + colon in (DEVICE, EVENT):
         if is_guid(guid.strip("{}")):
             return kind + colon + guid.strip("{}").lower()
-        raise _wrong(
+        raise wrong(
             f"{guid!r} of the trigger {written!r} is not a GUID",
             f"Write it as {kind}:4d36e96b-e325-11ce-bfc1-08002be10318",
         )
-    raise _wrong(
+    raise wrong(
         f"the trigger {written!r} is not known",
         f"Say one of {NETWORK_UP}, {NETWORK_DOWN}, {DEVICE}GUID (a device interface), {EVENT}GUID (an ETW provider).",
     )
@@ -210,27 +233,23 @@ def _trigger(written: str) -> str:
 
 def _privilege(name: str) -> str:
     if not (name.startswith("Se") and name.endswith("Privilege") and name.isalnum()):
-        raise _wrong(f"{name!r} is not a privilege", 'Write it as Windows does: "SeChangeNotifyPrivilege".')
+        raise wrong(f"{name!r} is not a privilege", 'Write it as Windows does: "SeChangeNotifyPrivilege".')
     return name
 
 
 def _environment(value: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
-        raise _wrong(f"environment={value!r} is not a dict", 'Give names and values: {"TZ": "UTC"}.')
+        raise wrong(f"environment={value!r} is not a dict", 'Give names and values: {"TZ": "UTC"}.')
     for name, content in value.items():
         if not isinstance(name, str) or not name or "=" in name or not _is_plain(name):
-            raise _wrong(
+            raise wrong(
                 f"the environment can't have a variable {name!r}", 'Use a name without "=" and control characters.'
             )
         if not isinstance(content, str) or "\0" in content:
-            raise _wrong(f"the variable {name} can't be {content!r}", "Give it as text.")
+            raise wrong(f"the variable {name} can't be {content!r}", "Give it as text.")
     return tuple(value.items())
 
 
 def _is_plain(written: str) -> bool:
     """Whether it has no control characters: what is stored behind a zero would be another value."""
     return all(letter >= " " for letter in written)
-
-
-def _wrong(what: str, hint: str) -> UsageError:
-    return UsageError(what, hint=hint, code="spec.installation")

@@ -23,7 +23,9 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 
 class JobSpec(Record):
-    """A function called by a schedule. Times in seconds; None is no limit."""
+    """A function called by a schedule. Times in seconds; None is no limit. *is_fixed*: the operator's schedule and
+    switch do not hold for it.
+    """
 
     name: str
     rule: Every | Cron
@@ -33,6 +35,7 @@ class JobSpec(Record):
     on_failure: str
     hang_timeout_s: float | None
     enabled: bool = True
+    is_fixed: bool = False
 
 
 class CheckSpec(Record):

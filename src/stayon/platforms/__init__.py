@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from stayon.errors import UnavailableError
-from stayon.machine import Machine
+from stayon.machine import Machine, NoSockets, no_system_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from stayon.core.places import Places
     from stayon.machine import Management
+    from stayon.ports import SocketStore, Starter, SystemLog
 
 __all__ = ["current"]
 
@@ -40,18 +41,18 @@ def _choose() -> Machine:
 def _unix() -> Machine:
     from stayon.platforms import deadman, inotify, poller, slow_poll, unix
     from stayon.platforms.clock import SystemClock
-    from stayon.platforms.console import Console
     from stayon.platforms.door import UnixDoor
     from stayon.platforms.identity import process_identity
     from stayon.platforms.launcher import UnixLauncher
     from stayon.platforms.lock import FlockLock
-    from stayon.platforms.places import check_directory, make_directory
+    from stayon.platforms.directories import check_directory, make_directory
     from stayon.platforms.process import ProcessFigures, facts
 
     linux = sys.platform == "linux"
+    starter, socket_store = _unix_starter()
     return Machine(
         clock=SystemClock(),
-        starter=Console(),
+        starter=starter,
         poller=poller.EpollPoller if linux else poller.PollPoller,
         directory_watch=inotify.InotifyWatch if linux else slow_poll.SlowPollWatch,
         deadman=deadman.TimerDeadman if linux else deadman.FaulthandlerDeadman,
@@ -69,7 +70,55 @@ def _unix() -> Machine:
         keeps_process=True,
         open_shared=unix.open_shared,
         facts=facts,
+        system_log=_journal if linux else no_system_log,
+        socket_store=socket_store,
+        management=_unix_management,
     )
+
+
+def _unix_management(scope: str) -> Management:
+    import os
+
+    if sys.platform == "darwin":
+        from stayon.platforms.launchd.management import management as of_launchd
+
+        return of_launchd(current().clock, scope)
+    if os.path.isdir("/run/systemd/system"):  # as sd_booted(3) looks
+        from stayon.platforms.systemd.management import management as of_systemd
+
+        return of_systemd(current().clock, scope)
+    from stayon.platforms import unkept
+
+    return unkept.management({})
+
+
+def _unix_starter() -> tuple[Starter, SocketStore]:
+    """Who started us, by what it has put into the environment, and never by a parent's name; and what it keeps for us.
+
+    All that is meant for this process only is taken out of the environment.
+    """
+    import os
+
+    if os.environ.get("STAYON_STARTER") == "launchd":
+        from stayon.platforms.launchd.starter import starter_of as launchd_starter_of
+
+        return launchd_starter_of(os.environ)
+    sockets: SocketStore = NoSockets()
+    if "NOTIFY_SOCKET" in os.environ or "LISTEN_PID" in os.environ:
+        from stayon.platforms.systemd.starter import starter_of
+
+        starter, sockets = starter_of(os.environ, os.getpid())
+        if starter is not None:
+            return starter, sockets
+    from stayon.platforms.console import Console
+
+    return Console(), sockets
+
+
+def _journal(source: str, rest: str) -> SystemLog | None:
+    from stayon.platforms.journald import journal
+
+    return journal(source, rest)
 
 
 def _windows() -> Machine:

@@ -1,14 +1,10 @@
-"""Where a service's things are on each system, and how their directories are made."""
+"""Where a service's things are on each system."""
 
 from __future__ import annotations
 
-import errno
-import os
-import stat
-
-from stayon.core.record import Record
-from stayon.errors import NotPermittedError, UnavailableError, UsageError
 from stayon.core.places import Places
+from stayon.core.record import Record
+from stayon.errors import UnavailableError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +14,14 @@ if TYPE_CHECKING:
 HOME_VARIABLE = "STAYON_HOME"
 
 WINDOWS, MACOS = "win32", "darwin"
+
+# Where systemd says what it has made for a service, each a list with colons (systemd.exec(5), RuntimeDirectory=).
+_MADE_BY_SYSTEMD = {
+    "config": "CONFIGURATION_DIRECTORY",
+    "logs": "LOGS_DIRECTORY",
+    "state": "STATE_DIRECTORY",
+    "run": "RUNTIME_DIRECTORY",
+}
 
 _PORTS = tuple(kind + number for kind in ("COM", "LPT") for number in "123456789\xb9\xb2\xb3")
 _DEVICES = ("CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", *_PORTS)
@@ -42,11 +46,25 @@ def places_of(name: str, account: Account, env: Mapping[str, str]) -> Places:
         return _below(name, account, env[HOME_VARIABLE])
     if account.system == WINDOWS:
         return _windows(name, env)
+    made = _made_by_systemd(name, env)
     if account.system == MACOS:
-        return _macos(name, account)
+        # A daemon with an account of its own is told where its things are in the same words.
+        return Places(**made) if len(made) == len(Places.__fields__) else _macos(name, account)
     if account.is_root:
-        return Places(f"/etc/{name}", f"/var/log/{name}", f"/var/lib/{name}", f"/run/{name}")
-    return _xdg(name, account, env)
+        usual = Places(f"/etc/{name}", f"/var/log/{name}", f"/var/lib/{name}", f"/run/{name}")
+        return usual.replace(**made)
+    # An account of systemd's own making has no home, and needs none.
+    return Places(**made) if len(made) == len(Places.__fields__) else _xdg(name, account, env, made)
+
+
+def _made_by_systemd(name: str, env: Mapping[str, str]) -> dict[str, str]:
+    """The places that systemd has made for the service *name*; a unit may have more directories than ours."""
+    found = {}
+    for place, variable in _MADE_BY_SYSTEMD.items():
+        for path in env.get(variable, "").split(":"):
+            if path.startswith("/") and path.rpartition("/")[2] == name:
+                found[place] = path
+    return found
 
 
 def _below(name: str, account: Account, top: str) -> Places:
@@ -73,18 +91,21 @@ def _macos(name: str, account: Account) -> Places:
     return Places(own, f"{library}/Logs/{name}", own, f"{own}/run")
 
 
-def _xdg(name: str, account: Account, env: Mapping[str, str]) -> Places:
-    """By the XDG Base Directory Specification 0.8, which says that a relative path counts as none."""
+def _xdg(name: str, account: Account, env: Mapping[str, str], made: Mapping[str, str]) -> Places:
+    """By the XDG Base Directory Specification 0.8, which says that a relative path counts as none; but for what is
+    *made* already.
+    """
 
     def directory(variable: str, default: str) -> str:
         value = env.get(variable, "")
         return value.rstrip("/") if value.startswith("/") else f"{_home(account)}/{default}"
 
-    state = f"{directory('XDG_STATE_HOME', '.local/state')}/{name}"
+    state = made.get("state") or f"{directory('XDG_STATE_HOME', '.local/state')}/{name}"
     runtime = env.get("XDG_RUNTIME_DIR", "")
     # No session, no XDG_RUNTIME_DIR (cron, su, containers). /tmp is everybody's, so the state directory has to do.
     run = f"{runtime.rstrip('/')}/{name}" if runtime.startswith("/") else f"{state}/run"
-    return Places(f"{directory('XDG_CONFIG_HOME', '.config')}/{name}", f"{state}/logs", state, run)
+    config = f"{directory('XDG_CONFIG_HOME', '.config')}/{name}"
+    return Places(config, f"{state}/logs", state, run).replace(**made)
 
 
 def _home(account: Account) -> str:
@@ -116,79 +137,3 @@ def _check_name(name: str, system: str) -> None:
             hint="Use letters, digits, '-', '_' and '.', then @INSTANCE if there are several.",
             code="places.bad-name",
         )
-
-
-def make_directory(path: str, mode: int = 0o700) -> None:
-    """Make the directory *path* with *mode*, and those above it that are missing; one that is there already is fine.
-
-    Refuses what others could tamper with: a directory of another account (but root's), or in one that everybody may
-    write to and that isn't sticky. Raises ``NotPermittedError`` or ``UnavailableError``, which name the directory.
-    """
-    if os.name == "nt":
-        from stayon.platforms.windows import security
-
-        security.make_directory(path, mode)
-        return
-    try:
-        _make(path, mode)
-    except OSError as error:
-        raise not_made(error.filename or path, error) from error
-    check_directory(path)
-
-
-def check_directory(path: str) -> None:
-    """Whether a service may keep its things in the directory *path*. Raises as ``make_directory``, and makes
-    nothing.
-    """
-    if os.name == "nt":
-        from stayon.platforms.windows import security
-
-        security.check_directory(path)
-        return
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        raise not_made(error.filename or path, error) from error
-    if found.st_uid not in (0, os.geteuid()):
-        raise unsafe(path, f"it belongs to the account with the number {found.st_uid}")
-    if found.st_mode & stat.S_IWOTH:
-        raise unsafe(path, "everybody may write to it")
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise not_made(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
-
-
-def _make(path: str, mode: int) -> None:
-    above = os.path.dirname(path.rstrip("/"))
-    if not os.path.isdir(above):
-        _make(above, max(mode, 0o755) if above != path else mode)
-    if os.path.isdir(path):
-        return
-    found = os.stat(above)
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise unsafe(above, "everybody may write to it, and it is not sticky")
-    try:
-        os.mkdir(path, mode)
-    except FileExistsError:
-        if not os.path.isdir(path):
-            raise
-
-
-def unsafe(path: str, why: str) -> NotPermittedError:
-    """The error for a directory in which others could meddle."""
-    return NotPermittedError(
-        "the directory is not safe for a service's things",
-        where=path,
-        why=why,
-        hint=f"Correct its owner and permissions, or set {HOME_VARIABLE} to another directory.",
-        code="places.unsafe",
-    )
-
-
-def not_made(path: str, error: OSError) -> NotPermittedError | UnavailableError:
-    """The error for a directory that the system refuses."""
-    what, why = "the directory can't be made, or not written to", error.strerror or str(error)
-    if error.errno in (errno.EACCES, errno.EPERM):
-        hint = f"Use an account that may, or set {HOME_VARIABLE} to a directory where this one may write."
-        return NotPermittedError(what, where=path, why=why, hint=hint, code="places.not-permitted")
-    hint = f"Make room for it, or set {HOME_VARIABLE} to another directory."
-    return UnavailableError(what, where=path, why=why, hint=hint, code="places.unavailable")

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from stayon.runtime.config.host_settings import HostSettings
 
 
+# What an operator says of a job besides when it is to run.
+_NOT_WHEN = ("timeout", "hang_timeout")
+
+
 def host_defaults(spec: ServiceSpec) -> dict[str, Any]:
     """The program's own words, as defaults for the table ``[stayon]``."""
     return {
@@ -36,6 +40,8 @@ def effective_spec(spec: ServiceSpec, settings: HostSettings) -> ServiceSpec:
 
 
 def _job(job: JobSpec, said: dict[str, Any]) -> JobSpec:
+    if job.is_fixed:
+        said = {key: value for key, value in said.items() if key in _NOT_WHEN}
     rule = job.rule
     options = {"jitter": said.get("jitter", rule.jitter_s), "delay": rule.delay_s, "missed": rule.missed}
     if "cron" in said:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from stayon import exits
 from stayon.core import states
-from stayon.core.events import Event, Report
+from stayon.core.events import UNHEARD, Event, Report
 from stayon.core.levels import CRITICAL
 from stayon.core.pulse import Pulse, pulse
 from stayon.errors import HangError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stayon.core.events import Request
     from stayon.core.spec import ServiceSpec
     from stayon.runtime.config.host_settings import HostSettings
+    from stayon.runtime.config.reload import Result
     from stayon.runtime.config.store import Store
     from stayon.runtime.control_visit import Reply
     from stayon.runtime.host import Host
@@ -46,12 +47,13 @@ class Hosted:
     ) -> None:
         self.host, self._declared, self._apply_logs = host, declared, apply_logs
         self._starter = host.equipment.machine.starter
-        # The pending state that is being pulsed, since when, and the timer of its next pulse.
+        # The pending state that is being pulsed, since when, and the timer of the next report that nothing else brings.
         self._pulsed, self._pulsed_since = "", 0.0
-        self._next_pulse: Timer | None = None
+        self._next_report: Timer | None = None
         self.reloader = Reloader(host, store, host.equipment.machine.directory_watch())
         self.reloader.on_applied = self._apply_settings
-        self.reloader.on_result = lambda _result: self.on_change()
+        self.reloader.on_begin = self.tell_starter
+        self.reloader.on_result = self._reloaded
         self.on_change: Callable[[], object] = lambda: None
         host.on_change = self._changed
         host.on_reload = self.reloader.ask
@@ -94,13 +96,15 @@ class Hosted:
         report_first_failure(self.host, error, origin)
 
     def tell_starter(self) -> None:
-        """Tell whoever started us how it is; and as long as something is pending, that we are still at it.
+        """Tell whoever started us how it is; and as long as something is pending, or if it wants signs of life, that
+        we are still there.
 
         The loop's own timer does that, so that a host which hangs falls silent.
         """
         host = self.host
         ended = host.state == states.STOPPED
         beat = self._pulse()
+        self._tell_again(beat.next, ended=ended)
         self._starter.report(
             Report(
                 host.state,
@@ -109,24 +113,30 @@ class Hosted:
                 wait_hint_s=beat.wait_hint_s,
                 exit_code=host.outcome.exit_code if ended else exits.DONE,
                 why=host.outcome.why if ended else "",
+                reloading=self.reloader.is_under_way,
+                error_number=host.outcome.error_number if ended else 0,
             )
         )
 
+    def _tell_again(self, pulse_at: float | None, *, ended: bool) -> None:
+        """Set the timer of the next report: for the next pulse, or for what the starter wants as a sign of life."""
+        if self._next_report is not None:
+            self._next_report.cancel()
+        loop, beat_s = self.host.loop, self._starter.beat_s
+        times = [] if pulse_at is None else [pulse_at]
+        if beat_s and not ended:
+            times.append(loop.clock.monotonic() + beat_s)
+        self._next_report = loop.call_at(min(times), self.tell_starter) if times else None
+
     def _pulse(self) -> Pulse:
-        loop, state = self.host.loop, self.host.state
-        if self._next_pulse is not None:
-            self._next_pulse.cancel()
-            self._next_pulse = None
+        state = self.host.state
         if state not in states.PENDING:
             self._pulsed = ""
             return Pulse(0, 0.0, None)
-        now = loop.clock.monotonic()
+        now = self.host.loop.clock.monotonic()
         if state != self._pulsed:
             self._pulsed, self._pulsed_since = state, now
-        beat = pulse(self._pulsed_since, now, self.host.limit_s(state))
-        if beat.next is not None:
-            self._next_pulse = loop.call_at(beat.next, self.tell_starter)
-        return beat
+        return pulse(self._pulsed_since, now, self.host.limit_s(state))
 
     def fault(self, error: BaseException) -> None:
         """A callback on the loop raised: our mistake. It ends the service, seen, and at once if it is stopping
@@ -156,7 +166,14 @@ class Hosted:
         # A starter that has told its manager what was asked for hears what came of it, even if that is nothing.
         self.tell_starter()
 
+    def _reloaded(self, _result: Result) -> None:
+        self.tell_starter()
+        self.on_change()
+
     def _happened(self, event: Event) -> None:
+        if event.kind == UNHEARD:
+            self.host.log.warning("whoever started it does not take what it is told", event_id=36, error=event.detail)
+            return
         if event.kind in CLOCK_EVENTS:
             self.host.jobs.look_again()
         self.host.tell(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stayon import exits
-from stayon.errors import exit_code_of
+from stayon.errors import error_number_of, exit_code_of
 
 
 class Outcome:
@@ -39,6 +39,11 @@ class Outcome:
             return self._code
         code = exit_code_of(self.error)
         return code if 0 < code < 256 else exits.FAILED
+
+    @property
+    def error_number(self) -> int:
+        """The errno of the failure, 0 if it has none."""
+        return error_number_of(self.error) if self.error is not None else 0
 
     @property
     def why(self) -> str:

@@ -26,8 +26,8 @@ POLL_S = 2.0
 
 
 class Reloader:
-    """For the loop's thread. ``on_applied()`` follows a reload that changed something, ``on_result(result)`` every
-    one.
+    """For the loop's thread. ``on_begin()`` is called when a reload begins, which is then ``is_under_way``;
+    ``on_applied()`` follows one that changed something, ``on_result(result)`` every one.
     """
 
     def __init__(self, host: Host, store: Store, watch: DirectoryWatch) -> None:
@@ -43,6 +43,8 @@ class Reloader:
         self._answering: list[Callable[[Result], object]] = []
         self.on_applied: Callable[[], object] = lambda: None
         self.on_result: Callable[[Result], object] = lambda _result: None
+        self.on_begin: Callable[[], object] = lambda: None
+        self.is_under_way = False
 
     def open(self) -> None:
         """Begin to hear of changes to the files."""
@@ -114,6 +116,8 @@ class Reloader:
         sources = self._pending.begin()
         self._answering, self._asked = self._asked, []
         self._host.log.debug("reading the configuration", sources=sources)
+        self.is_under_way = True
+        self.on_begin()
         # Quiet by now: the signature belongs to what is about to be read, so a later change will be seen.
         self._look_again()
         # The transaction's room is entered by those who reload, and costs the others nothing.
@@ -146,6 +150,7 @@ class Reloader:
             result = self._refused("the reload failed", text_of(call.error))
         else:
             result = call.result
+        self.is_under_way = False
         self._pending.finish(self._loop.clock.monotonic())
         self._arm()
         self._tell(result)

@@ -69,6 +69,13 @@ if TYPE_CHECKING:
         privileges: Sequence[str]
         controllers: str
         environment: Mapping[str, str]
+        limits: Mapping[str, str | int]
+        memory: str | int | None
+        cpu: str | float | None
+        tasks: int | None
+        allow: Sequence[str]
+        writes: Sequence[str]
+        sockets: Mapping[str, str | int]
 
 
 else:
@@ -239,7 +246,14 @@ class Service:
         ``"manual"`` or ``"disabled"``. *after*: services that have to run before it; *groups*: load-order groups that
         have to. *triggers*: what starts it (``"network-up"``, ``"device:GUID"``, ``"event:GUID"``) or stops it
         (``"network-down"``). *privileges*: all that its process keeps. *controllers*: a group whose members may start
-        and stop it. *environment*: variables of its own. Called again, it adds to what was said.
+        and stop it. *environment*: variables of its own.
+
+        *memory* ("200M"), *cpu* ("50%" of a processor) and *tasks* (processes and threads) bound all of it together;
+        *limits* are those of setrlimit(2) for each process ({"nofile": 65536}). *allow* names what it may do though
+        services are kept from it ("devices"), *writes* directories of others where it may write. *sockets* are opened
+        for it before it starts, by name ({"http": "127.0.0.1:8080"}), and reach it as ``ctx.sockets``.
+
+        Called again, it adds to what was said.
         """
         frame = sys._getframe(1)
         self.installed_where = f"{frame.f_code.co_filename}:{frame.f_lineno}"

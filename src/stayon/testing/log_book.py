@@ -33,7 +33,7 @@ class LogBook:
 
     def __init__(self, keep: int) -> None:
         self._entries: deque[Entry] = deque(maxlen=keep)
-        self.render: Callable[[Entry], bytes] | None = self._note
+        self.render: Callable[[Entry, bytes], bytes] | None = self._note
 
     def records(self) -> list[LogRecord]:
         """What is kept, oldest first."""
@@ -54,6 +54,6 @@ class LogBook:
     def close(self) -> None:
         """There is no file."""
 
-    def _note(self, entry: Entry) -> bytes:
+    def _note(self, entry: Entry, _line: bytes) -> bytes:
         self._entries.append(entry)
         return b""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stayon import platforms
 from stayon.machine import Machine
-from stayon.platforms.places import HOME_VARIABLE, check_directory, make_directory
+from stayon.platforms.places import HOME_VARIABLE
 from stayon.runtime.logs.follow import open_for_reading
 from stayon.testing.clock import ManualClock
 from stayon.testing.control_door import FakeControlDoor
@@ -70,8 +70,8 @@ class FakeMachine:
             control_door=self.control_door,
             launcher=self.launcher,
             places=self._places,
-            make_directory=make_directory,
-            check_directory=check_directory,
+            make_directory=platforms.current().make_directory,
+            check_directory=platforms.current().check_directory,
             process_identity=lambda pid: self.processes.get(pid, ""),
             process_figures=lambda: dict(self.figures),
             prepare=self._prepare,

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
 class FakeSystemLog:
     """``entries`` has all that was handed over, ``texts`` how it reads. With ``is_down`` it takes nothing."""
 
-    takes_all = False
-
-    def __init__(self, source: str, rest: str) -> None:
-        self.source, self.rest = source, rest
+    def __init__(self, source: str, rest: str, *, takes_all: bool = False) -> None:
+        self.source, self.rest, self.takes_all = source, rest, takes_all
         self.entries: list[Entry] = []
         self.texts: list[str] = []
         self.is_down = self.is_closed = False

@@ -9,10 +9,11 @@ from stayon.core.installation import Change, Managed
 from stayon.core.nearest import did_you_mean
 from stayon.core.record import Record
 from stayon.errors import NotPermittedError, StayonError, UnavailableError, UsageError
+from stayon.platforms.undo import Act, nothing
+from stayon.platforms.waiting import pause
 from stayon.platforms.windows import definition, scm_errors, service_access, transaction
 from stayon.platforms.windows.api import ScmError
-from stayon.platforms.windows.scm_verbs import Conversation, pause
-from stayon.platforms.windows.transaction import Act
+from stayon.platforms.windows.scm_verbs import Conversation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from stayon.core.installation import Installation
     from stayon.core.plan import Step
+    from stayon.platforms.undo import Undo
     from stayon.platforms.windows.api import ServiceCalls, ServiceConfig, ServiceStore
     from stayon.platforms.windows.definition import Account
-    from stayon.platforms.windows.transaction import Undo
     from stayon.ports import Clock
 else:
     Protocol = object
@@ -200,14 +201,14 @@ class Scm:
         def change() -> Undo:
             self._store.change(name, step.name, step.new, password if step.name == "account" else None)
             # A new service is deleted as a whole, so nothing of it has to be taken back.
-            return _nothing if current is None else lambda: self._store.change(name, step.name, step.old)
+            return nothing if current is None else lambda: self._store.change(name, step.name, step.old)
 
         return Act(transaction.field_change(step, current, new), change, not transaction.is_needed(step.name))
 
     def _password_act(self, name: str, account: str, password: str | None) -> Act:
         def change() -> Undo:
             self._store.change(name, "account", account, password)
-            return _nothing
+            return nothing
 
         return Act(Change("password", f"of {account}", "another one"), change)
 
@@ -234,7 +235,7 @@ class Scm:
         change = sources.change(name, wanted=True)
 
         def register() -> Undo:
-            return (lambda: sources.unregister(name)) if sources.register(name) else _nothing
+            return (lambda: sources.unregister(name)) if sources.register(name) else nothing
 
         return [] if change is None else [Act(change, register)]
 
@@ -311,7 +312,7 @@ class Scm:
 
         def delete() -> Undo:
             self._delete(name)
-            return _nothing
+            return nothing
 
         acts = [Act(source, forget)] if source is not None else []
         acts.append(Act(Change("service", name, ""), delete))
@@ -424,7 +425,3 @@ def _with_group_named(act: Act, new: ServiceConfig, group: str) -> Act:
     """*act* in words with *group* as it was said, and not as the SCM keeps it."""
     sid = service_access.controllers(new.security) if group else ""
     return act.replace(change=act.change.replace(new=act.change.new.replace(sid, group))) if sid else act
-
-
-def _nothing() -> None:
-    """The undo of what needs none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from stayon.core import states
 from stayon.core.duration import text
 from stayon.errors import FailedError, HangError, StayonError, TemporaryError, UsageError
+from stayon.platforms.waiting import pause
 from stayon.platforms.windows import definition, scm_errors
 from stayon.platforms.windows.api import ScmError
 
@@ -37,13 +38,6 @@ _LOOK_AGAIN = (
     scm_errors.BROKEN_PIPE,
     scm_errors.NO_DATA,
 )
-
-
-def pause(clock: Clock, length_s: float) -> None:
-    """Let *length_s* pass."""
-    gate = clock.gate()
-    gate.acquire()
-    clock.wait(gate, length_s)
 
 
 class Conversation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from stayon.errors import NotPermittedError
-from stayon.platforms.places import not_made, unsafe
+from stayon.platforms.directories import not_made, unsafe
 from stayon.platforms.windows import acl, win32
 from stayon.platforms.windows.descriptor import Descriptor
 from stayon.platforms.windows.sids import ADMINISTRATORS, own_groups, own_sids, sid_at, win32_error

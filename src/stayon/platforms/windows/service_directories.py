@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from stayon.core.installation import Change
-from stayon.platforms.places import not_made
+from stayon.platforms.directories import not_made
 from stayon.platforms.windows import acl, security, service_access, win32
 from stayon.platforms.windows.advapi import access_text
 from stayon.platforms.windows.sids import service_sid, win32_error

@@ -1,25 +1,20 @@
-"""A change of a service as a list of acts, each with its undo: all of them, or none.
-
-``field_steps`` decides what differs; ``perform`` carries out.
-"""
+"""A change of a service in the SCM, field by field: ``field_steps`` decides what differs, ``perform`` carries out."""
 
 from __future__ import annotations
 
 from stayon.core.installation import Change
 from stayon.core.plan import plan
-from stayon.core.record import Record
-from stayon.errors import StayonError
+from stayon.platforms import undo
 from stayon.platforms.windows import definition, service_access
 from stayon.platforms.windows.api import FailureActions, ScmError, ServiceConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from typing import Any
 
     from stayon.core.plan import Step
-
-    Undo = Callable[[], object]
+    from stayon.platforms.undo import Act
 
 # An SCM that doesn't know a thing answers ERROR_INVALID_PARAMETER, ERROR_INVALID_LEVEL or RPC_S_INVALID_TAG.
 UNKNOWN_THERE = (87, 124, 1733)
@@ -69,43 +64,9 @@ _WORDS = {
 }
 
 
-class Act(Record):
-    """One step of a change. *do* does it and gives its undo, or None if there was nothing to do after all.
-
-    *optional*: where this computer's SCM doesn't know the thing, it is left out with a warning.
-    """
-
-    change: Change
-    do: Callable[[], Undo | None]
-    optional: bool = False
-    # What else is so with it, for people to read.
-    more: tuple[Change, ...] = ()
-
-
 def perform(acts: Iterable[Act]) -> list[Change]:
-    """Carry out *acts* in order, and give what was changed, with warnings for what this SCM doesn't know.
-
-    If one raises, those before it are undone, the last first, and its exception goes on; an undo that fails, too, is
-    added to it.
-    """
-    undos: list[tuple[Act, Undo]] = []
-    made: list[Change] = []
-    for act in acts:
-        try:
-            undo = act.do()
-        except ScmError as error:
-            if not act.optional or error.code not in UNKNOWN_THERE:
-                _roll_back(undos, error)
-                raise
-            made.append(act.change.replace(warning=_warning(error)))
-            continue
-        except BaseException as error:
-            _roll_back(undos, error)
-            raise
-        if undo is not None:
-            undos.append((act, undo))
-            made += [act.change, *act.more]
-    return made
+    """As ``undo.perform``, with warnings for what this SCM doesn't know."""
+    return undo.perform(acts, _warning)
 
 
 def field_steps(current: ServiceConfig, wanted: ServiceConfig) -> list[Step]:
@@ -210,18 +171,7 @@ def _alike(field: str, old: Any, new: Any) -> bool:
     return False
 
 
-def _warning(error: ScmError) -> str:
+def _warning(error: Exception) -> str:
+    if not isinstance(error, ScmError) or error.code not in UNKNOWN_THERE:
+        return ""
     return f"left out: this computer's Windows doesn't know it ({error.call}, error {error.code})"
-
-
-def _roll_back(undos: list[tuple[Act, Undo]], cause: BaseException) -> None:
-    """Undo all, whatever happens; what can't be is said with the cause."""
-    for act, undo in reversed(undos):
-        try:
-            undo()
-        except Exception as error:  # noqa: BLE001  # the rest has to be undone all the same
-            left = f"{act.change.name} could not be taken back: {error}"
-            if isinstance(cause, StayonError):
-                cause.details = (*cause.details, left)
-            else:
-                cause.add_note(left)

@@ -49,11 +49,20 @@ class Row(Record):
         return tuple(self.name.split("."))
 
 
+_FACILITIES = (
+    *("user", "mail", "daemon", "auth", "news", "uucp", "cron", "authpriv", "ftp"),
+    *("local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"),
+)
 _LEVELS = ("trace", "debug", "info", "notice", "warning", "error", "critical")
 
 ROWS = (
     Row("log.level", "choice", "info", "The least level that is logged.", _LEVELS),
-    Row("log.file", "bool", True, "Whether a log file is written."),
+    Row(
+        "log.file",
+        "auto | bool",
+        "auto",
+        "Whether a log file is written; auto is yes, unless systemd has started the service: the journal has it all.",
+    ),
     Row("log.max_size", "size", 10 * 1024**2, "The log file is rotated when it is this big."),
     Row("log.max_age", "duration", 86_400.0, "The log file is rotated when it is this old."),
     Row("log.keep", "count", 7, "How many rotated log files are kept."),
@@ -63,16 +72,31 @@ ROWS = (
         "log.stderr",
         "choice",
         "auto",
-        "What is written to stderr; auto is text on a terminal, nothing in a Windows service, else json.",
+        "What is written to stderr; auto is text on a terminal, nothing in a Windows service and where it would be in "
+        "the journal twice, else json.",
         ("auto", "json", "text", "off"),
     ),
     Row(
         "log.system",
         "choice",
         "auto",
-        "The least level that goes to the computer's own log (Windows: the Event Log); auto is notice where a service "
-        "manager has started it, else off.",
+        "The least level that goes to the computer's own log (Windows: the Event Log; Linux: the journal); auto is, "
+        "where a service manager has started it, notice on Windows and all with systemd, else off.",
         ("auto", "off", *_LEVELS),
+    ),
+    Row(
+        "log.syslog",
+        "syslog",
+        "",
+        'A syslog server that gets it all: "local", "udp://HOST:514", "tcp://HOST:601" or "tls://HOST:6514"; empty: '
+        "none.",
+    ),
+    Row("log.syslog_facility", "choice", "daemon", "The facility of what goes to syslog.", _FACILITIES),
+    Row(
+        "log.syslog_ca",
+        "text",
+        "",
+        "The file with the authorities, one of which a tls server's certificate must be from; empty: the system's.",
     ),
     Row(
         "probes.listen",
@@ -238,6 +262,24 @@ def _read_size(value: Any) -> int:
     raise MismatchError('a size, for example "10 MiB"')
 
 
+def _read_auto_bool(value: Any) -> str | bool:
+    """The word auto, or a bool."""
+    return "auto" if value == "auto" else read_bool(value)
+
+
+def _read_syslog(value: Any) -> str:
+    """Where a syslog server is, as text; the empty text is nowhere."""
+    from stayon.core.syslog import parse_target
+
+    try:
+        text = read_str(value)
+        if text:
+            parse_target(text)
+    except UsageError as error:
+        raise MismatchError("a syslog server", error.hint) from None
+    return text
+
+
 def _read_address(value: Any) -> str:
     """A port or an address, as text; the empty text is none."""
     from stayon.runtime.probe_address import parse_address
@@ -251,6 +293,8 @@ def _read_address(value: Any) -> str:
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
+    "auto | bool": _read_auto_bool,
+    "syslog": _read_syslog,
     "bool": read_bool,
     "count": _read_count,
     "size": _read_size,

@@ -34,7 +34,7 @@ class FileSink:
     *tell* gets (what failed, the error), on any thread, when rotating or compressing fails; writing goes on.
     """
 
-    render: Callable[[Entry], bytes] | None = None
+    render: Callable[[Entry, bytes], bytes] | None = None
 
     def __init__(  # noqa: PLR0913  # three of them are the world, for tests
         self,

@@ -41,8 +41,9 @@ class Override(Record):
 class Pipeline:
     """Where all records of a process go. Written when ``emit`` returns: there is no queue to lose in a crash.
 
-    ``level`` and ``override`` (None, unless another level holds for a while) are for reading. *now* gives seconds since
-    1970; ``recent`` remembers *keep* lines.
+    ``level`` and ``override`` (None, unless another level holds for a while) are for reading; ``diverted`` counts the
+    records that a sink had to write to where they don't belong. *now* gives seconds since 1970; ``recent`` remembers
+    *keep* lines.
     ``use``, ``reopen`` and ``close`` are not for signal handlers, which may run in the midst of a write.
     """
 
@@ -57,6 +58,7 @@ class Pipeline:
     ) -> None:
         self.level = self._configured_level = level
         self.override: Override | None = None
+        self.diverted = 0
         self.now = now
         self.service, self.instance = service, instance
         self._encoder = JsonEncoder(service, instance)
@@ -174,14 +176,14 @@ class Pipeline:
                 if outlet.lost:
                     self._tell_loss(outlet, entry.time)
                 sink = outlet.sink
-                sink.write(line if sink.render is None else sink.render(entry), level)
+                sink.write(line if sink.render is None else sink.render(entry, line), level)
             except Exception as error:  # noqa: BLE001  # a log that fails must not fail who logs; it is counted, and told
                 outlet.count(entry.time, error)
 
     def _tell_loss(self, outlet: _Outlet, moment: float) -> None:
         notice = outlet.notice(moment)
-        sink = outlet.sink
-        sink.write(self._encoder.line(notice) if sink.render is None else sink.render(notice), notice.level)
+        sink, line = outlet.sink, self._encoder.line(notice)
+        sink.write(line if sink.render is None else sink.render(notice, line), notice.level)
         outlet.lost = 0
 
 

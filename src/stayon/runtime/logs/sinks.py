@@ -21,8 +21,8 @@ _PATIENCE_S = 1.0
 class Sink(Protocol):
     """Where lines go. Calls come one at a time; whatever one raises is counted as a lost line, not passed on."""
 
-    render: Callable[[Entry], bytes] | None
-    """What makes of an entry what ``write`` gets; None: the line of JSON."""
+    render: Callable[[Entry, bytes], bytes] | None
+    """What makes of an entry, and its line of JSON, what ``write`` gets; None: that line."""
 
     def write(self, data: bytes, level: int) -> None:
         """Write all of *data* or raise; having raised, leave no part of it behind."""
@@ -50,7 +50,7 @@ def stderr_sink(environ: Mapping[str, str], fd: int = 2) -> DescriptorSink:
 class DescriptorSink:
     """Writes to *fd*, which stays the caller's. *render* as in ``Sink``: None, or ``TextRenderer.entry`` for text."""
 
-    def __init__(self, fd: int, render: Callable[[Entry], bytes] | None = None) -> None:
+    def __init__(self, fd: int, render: Callable[[Entry, bytes], bytes] | None = None) -> None:
         self.render = render
         self._fd = fd
         self._cut = False

@@ -35,7 +35,7 @@ class SystemSink:
     ) -> None:
         self.least = least
         # A sink gets whole entries here only, so this is where they are taken; nothing is left to be written.
-        self.render: Callable[[Entry], bytes] | None = self._take
+        self.render: Callable[[Entry, bytes], bytes] | None = self._take
         self._log, self._service, self._monotonic = log, service, monotonic
         self._ordinary = self._of_life = Bucket(LIMIT.burst, monotonic())
 
@@ -54,7 +54,7 @@ class SystemSink:
         finally:
             self._log.close()
 
-    def _take(self, entry: Entry) -> bytes:
+    def _take(self, entry: Entry, _line: bytes) -> bytes:
         if entry.level >= self.least:
             now = self._monotonic()
             if entry.event_id in LIFE_EVENTS or entry.level >= CRITICAL:

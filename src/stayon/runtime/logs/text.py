@@ -59,7 +59,7 @@ class TextRenderer:
         self._color = color
         self._encoding = encoding
 
-    def entry(self, entry: Entry) -> bytes:
+    def entry(self, entry: Entry, _line: bytes = b"") -> bytes:
         """The text of *entry*: what a terminal's sink has for its ``render``."""
         error = entry.exception
         view: dict[str, Any] = {

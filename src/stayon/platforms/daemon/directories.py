@@ -1,0 +1,58 @@
+"""The directories of a daemon, which are its account's before it is."""
+
+from __future__ import annotations
+
+import os
+
+from stayon.errors import NotPermittedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from stayon.platforms.daemon.account import Account
+
+_MODE = 0o750
+
+
+def provide(paths: Iterable[str], account: Account | None, make: Callable[[str, int], None]) -> None:
+    """Have the directories *paths*, made by *make* where they are missing, belong to *account* (None: to this one),
+    with what root has left in them. Raises ``StayonError``.
+    """
+    for path in paths:
+        if account is None or _owner(path) != account.uid:
+            make(path, _MODE)
+        if account is not None:
+            _give(path, account)
+
+
+def _owner(path: str) -> int:
+    try:
+        return os.stat(path, follow_symlinks=False).st_uid
+    except OSError:
+        return -1
+
+
+def _give(path: str, account: Account) -> None:
+    """Only what is root's is given away: nobody else can have laid a link there. The directory itself goes last."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        owner = os.fstat(fd).st_uid
+        if owner == account.uid:
+            return
+        if owner != 0:
+            raise NotPermittedError(
+                f"the directory belongs to another account than {account.name}",
+                where=path,
+                why=f"its owner has the number {owner}",
+                hint=f"If it may have all that is in there: chown -R {account.name} {path}",
+                code="daemon.foreign-directory",
+            )
+        for _directory, directories, files, within in os.fwalk(".", dir_fd=fd, topdown=False):
+            for name in (*directories, *files):
+                found = os.stat(name, dir_fd=within, follow_symlinks=False)
+                if found.st_uid == 0:
+                    os.chown(name, account.uid, account.gid, dir_fd=within, follow_symlinks=False)
+        os.fchown(fd, account.uid, account.gid)
+    finally:
+        os.close(fd)

@@ -1,0 +1,114 @@
+"""What has to be so before a unit is installed: the account, where the program is, and systemd's own opinion."""
+
+from __future__ import annotations
+
+import os
+
+from stayon.errors import FailedError, UsageError
+from stayon.platforms.systemd import unit
+from stayon.platforms.systemd.quoting import line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from stayon.core.installation import Installation
+    from stayon.platforms.systemd.systemctl import Systemctl
+
+_HOMES = ("/home/", "/root/", "/run/user/")
+_TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108  # to keep programs out of them
+
+# systemd says this of what a later version has; we leave it out ourselves where we know.
+_HARMLESS = ("Unknown key", "Unknown lvalue")
+
+
+def is_in_home(wanted: Installation) -> bool:
+    """Whether what it runs is in somebody's home directory."""
+    return any(path.startswith(_HOMES) for path in _paths(wanted))
+
+
+def check(wanted: Installation) -> None:
+    """Raise ``UsageError`` for what systemd would only find out at the start."""
+    if unit.is_user(wanted):
+        return
+    hidden = next((path for path in _paths(wanted) if path.startswith(_TEMPORARY)), "")
+    if hidden:
+        raise UsageError(
+            "a service can't have its program where everything is temporary",
+            where=hidden,
+            why="it has a directory for temporary files of its own, and this one is emptied",
+            hint="Move it, for example to /opt.",
+            code="systemd.temporary",
+        )
+    if unit.is_dynamic(wanted):
+        _check_home(wanted)
+    else:
+        _check_account(wanted.account)
+
+
+def verify(systemctl: Systemctl, files: Mapping[str, str], units: Sequence[str], version: int) -> None:
+    """Have systemd read *files* before it has to live with them. Raises ``FailedError`` "systemd.verify"."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="stayon-") as directory:
+        for name, text in files.items():
+            path = os.path.join(directory, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        asked = [name for name in files if not name.endswith(".conf")]
+        answer = systemctl.verify(directory, asked, version)
+    if not answer.code:
+        return
+    complaints = [each.replace(f"{directory}/", "") for each in answer.text.splitlines() if each.strip()]
+    complaints = [each for each in complaints if not any(sign in each for sign in _HARMLESS)]
+    if complaints and any(name in each for name in [*asked, *units] for each in complaints):
+        error = FailedError(
+            "systemd doesn't accept the unit, nothing was changed",
+            hint="Correct what it says.",
+            code="systemd.verify",
+        )
+        error.details = tuple(complaints)
+        raise error
+
+
+def _paths(wanted: Installation) -> Iterable[str]:
+    """The files of its command, as they are called and as they are: a venv's python is another's."""
+    for each in wanted.command:
+        if each.startswith("/"):
+            yield each
+            yield os.path.realpath(each)
+
+
+def _check_home(wanted: Installation) -> None:
+    from stayon.platforms.places import HOME_VARIABLE
+
+    if HOME_VARIABLE in dict(wanted.environment):
+        raise UsageError(
+            f"with {HOME_VARIABLE} the service needs an account",
+            why="one that exists only while it runs can own nothing there",
+            hint="Say --account NAME, or leave the variable out.",
+            code="systemd.home-needs-account",
+        )
+
+
+def _check_account(account: str) -> None:
+    import grp
+    import pwd
+
+    user, colon, group = account.partition(":")
+    try:
+        int(user) if user.isdigit() else pwd.getpwnam(line(user))
+    except KeyError:
+        raise UsageError(
+            f"there is no account {user!r}",
+            hint=f"Make it: useradd --system {user}. Or leave --account out, for one that exists only while it runs.",
+            code="systemd.account",
+        ) from None
+    try:
+        if colon and not group.isdigit():
+            grp.getgrnam(group)
+    except KeyError:
+        raise UsageError(
+            f"there is no group {group!r}", hint="Make it, or correct it.", code="systemd.account"
+        ) from None

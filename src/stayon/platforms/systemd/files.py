@@ -1,0 +1,124 @@
+"""The files that are units: found, read, and written so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import os
+
+from stayon.errors import NotPermittedError, StayonError, UnavailableError
+from stayon.platforms.systemd.unit_file import UnitFile, understood
+
+_MODE = 0o644
+
+
+class UnitDirectory:
+    """The directory *top* of an administrator's units, or a user's."""
+
+    def __init__(self, top: str) -> None:
+        self.top = top
+
+    def path(self, name: str) -> str:
+        """Where the file *name* is, or would be."""
+        return os.path.join(self.top, name)
+
+    def read(self, name: str) -> str:
+        """The text of *name*; "" if there is none. Raises ``StayonError``."""
+        try:
+            with open(self.path(name), encoding="utf-8", errors="surrogateescape") as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return ""
+        except OSError as error:
+            raise _explained(self.path(name), error) from error
+
+    def understood(self, name: str) -> UnitFile:
+        """What *name* says; nothing if it isn't there."""
+        return understood(self.read(name))
+
+    def write(self, name: str, text: str) -> None:
+        """Have *name* say *text*, or ("") not be there; on the disk when this returns. Raises ``StayonError``."""
+        path = self.path(name)
+        try:
+            if not text:
+                self._remove(path)
+                return
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            temporary = f"{path}.stayon-{os.getpid()}"
+            try:
+                fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+                with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
+                    os.fchmod(fd, _MODE)  # whatever the umask is
+                    file.write(text)
+                    file.flush()
+                    os.fsync(fd)
+                os.replace(temporary, path)
+            except BaseException:
+                _unlink(temporary)
+                raise
+            _sync(os.path.dirname(path))
+        except OSError as error:
+            raise _explained(path, error) from error
+
+    def names(self) -> list[str]:
+        """All files that may be ours: units, and drop-ins of instances."""
+        found = []
+        for name in self._listed(""):
+            if name.endswith((".service", ".socket")):
+                found.append(name)
+            elif name.endswith(".service.d") and "@" in name:
+                found += [os.path.join(name, each) for each in self._listed(name)]
+        return sorted(found)
+
+    def drop_ins(self, unit: str) -> list[str]:
+        """The drop-ins of *unit* that are somebody else's."""
+        names = [os.path.join(f"{unit}.d", each) for each in self._listed(f"{unit}.d") if each.endswith(".conf")]
+        return [self.path(name) for name in sorted(names) if not self.understood(name).ours]
+
+    def _listed(self, name: str) -> list[str]:
+        try:
+            return os.listdir(self.path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _explained(self.path(name), error) from error
+
+    def _remove(self, path: str) -> None:
+        _unlink(path)
+        directory = os.path.dirname(path)
+        if directory.endswith(".d") and not os.listdir(directory):
+            os.rmdir(directory)
+        else:
+            _sync(directory)
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _sync(directory: str) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _explained(path: str, error: OSError) -> StayonError:
+    why = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        return NotPermittedError(
+            "the unit can't be written or read",
+            where=path,
+            why=why,
+            hint="Say it as root.",
+            code="systemd.access-denied",
+        )
+    return UnavailableError(
+        "the unit can't be written or read",
+        where=path,
+        why=why,
+        hint="Make room for it, or the file system writable.",
+        code="systemd.unwritable",
+    )
