@@ -84,7 +84,9 @@ def peer(lab: laboratory.Lab, title: str, like: str, command: str) -> Competitor
     kept = [line for line in lines if not line.startswith((*OWN_LINES, "#"))]
     kept.insert(kept.index("[Service]") + 1, f"ExecStart={command}")
     lab.write(f"/etc/systemd/system/{name}.service", "\n".join([*kept, ""]))
-    lab.run("systemctl", "daemon-reload")
+    lab.check("systemctl", "daemon-reload")
+    # As ours is. (And systemd forgets at once, with its times, a unit that nothing refers to.)
+    lab.check("systemctl", "enable", f"{name}.service")
     return Competitor(lab, title, f"{name}.service")
 
 

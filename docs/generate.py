@@ -17,6 +17,7 @@ from stayon import backoff, exits, immediate, never
 from stayon.cli import words
 from stayon.core import installation, levels, states
 from stayon.platforms.places import Account, places_of
+from stayon.platforms.systemd import hardening, restarts
 from stayon.platforms.windows import controls, definition
 from stayon.runtime import service
 from stayon.runtime.config import host_settings
@@ -26,6 +27,8 @@ from stayon.runtime.metric_names import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from stayon.core.restart import Policy
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,18 +153,60 @@ def check_options() -> str:
     return _options(service.CHECK_DEFAULTS)
 
 
+# Restart policies that show what managers make of them.
+POLICIES = {
+    "none said": None,
+    "`never()`": never(),
+    "`immediate()`": immediate(),
+    "`immediate(max_attempts=3)`": immediate(max_attempts=3),
+    '`backoff("10s")`': backoff("10s"),
+    '`backoff("1s", factor=4, max_attempts=4)`': backoff("1s", factor=4, max_attempts=4),
+}
+
+# One that knows every directive that is written.
+NEW_SYSTEMD = 999
+
+
 def recovery_table() -> str:
     """What restart policies are to the SCM."""
-    policies = {
-        "none said": None,
-        "`never()`": never(),
-        "`immediate()`": immediate(),
-        "`immediate(max_attempts=3)`": immediate(max_attempts=3),
-        '`backoff("10s")`': backoff("10s"),
-        '`backoff("1s", factor=4, max_attempts=4)`': backoff("1s", factor=4, max_attempts=4),
-    }
-    rows = ((said, definition.failure_words(definition.failure_actions(policy))) for said, policy in policies.items())
+    rows = ((said, definition.failure_words(definition.failure_actions(policy))) for said, policy in POLICIES.items())
     return table(("Policy", "Windows will"), ((said, text or "do nothing") for said, text in rows))
+
+
+def allowances_table() -> str:
+    """What a service may be allowed, and how systemd has it then."""
+    strict = hardening.directives((), NEW_SYSTEMD, for_user=False)
+
+    def rows() -> Iterator[tuple[str, str, str]]:
+        for name, meaning in installation.ALLOWANCES.items():
+            relaxed = hardening.directives((name,), NEW_SYSTEMD, for_user=False)
+            changed = [f"`{key}={value}`" for key, value in relaxed if (key, value) not in strict]
+            left_out = {key for key, _value in strict} - {key for key, _value in relaxed}
+            yield f"`{name}`", meaning, ", ".join([*changed, *(f"no `{key}`" for key in sorted(left_out))])
+
+    return table(("`allow`", "The service may", "systemd is told"), rows())
+
+
+def hardening_table() -> str:
+    """What systemd keeps a service from."""
+    return (
+        "```ini\n"
+        + "".join(f"{key}={value}\n" for key, value in hardening.directives((), NEW_SYSTEMD, for_user=False))
+        + "```"
+    )
+
+
+def systemd_restarts() -> str:
+    """What restart policies are to systemd, old and new."""
+
+    def said(policy: Policy | None, version: int) -> str:
+        lines = [*restarts.unit_directives(policy), *restarts.service_directives(policy, version)]
+        return restarts.in_words(dict(lines))
+
+    rows = (
+        (name, said(policy, NEW_SYSTEMD), said(policy, restarts.STEPS_SINCE - 1)) for name, policy in POLICIES.items()
+    )
+    return table(("Policy", f"From systemd {restarts.STEPS_SINCE} on", "Before"), rows)
 
 
 # The controls by the bit that says that they are accepted.
@@ -206,6 +251,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "check-options": check_options,
     "installation-options": lambda: _options(installation.DEFAULTS),
     "recovery": recovery_table,
+    "allowances": allowances_table,
+    "hardening": hardening_table,
+    "systemd-restarts": systemd_restarts,
     "accepted-controls": accepted_table,
     "service": lambda: _methods(service.Service, "service"),
     "context": lambda: _methods(Context, "ctx"),

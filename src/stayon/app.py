@@ -47,6 +47,9 @@ CONFIG_ENDINGS = (".toml", ".yaml", ".yml", ".json")
 # while a job computes; so it takes up to 5 ms, and what that costs the job could not be told from noise.
 SWITCH_S = 0.001
 
+# How many of the processes that a service has left running are named.
+NAMED = 20
+
 # How long what is left of the main thread's work may take once the service has stopped.
 GRACE_S = 5.0
 
@@ -360,6 +363,7 @@ class _Run:
     def _open(self, opened: _Opened) -> None:
         """Everything through which the outside looks in: the status page, the probes, the control socket."""
         host, hosted, loop = self._host, self._hosted, self._loop
+        opened.add(self._sweep)  # first, so that it comes last: all else is closed by then
         probes = self._probes()
         pid = os.getpid()
         process = self._machine.process_identity(pid)
@@ -411,6 +415,14 @@ class _Run:
             return
         control.close()
         control.open()
+
+    def _sweep(self) -> None:
+        """End what the service has started and left running."""
+        left = self._machine.sweep()
+        if left:
+            self._log.warning(
+                "ended what the service had left running", event_id=40, processes=list(left[:NAMED]), count=len(left)
+            )
 
     def _close(self, opened: _Opened, lock: FileLock) -> Ending:
         opened.close(self._log)

@@ -24,6 +24,16 @@ MAC_ROOT = Account("darwin", is_root=True, home="/var/root")
 MAC_USER = Account("darwin", is_root=False, home="/Users/ann")
 ACCOUNTS = [ROOT, USER, WINDOWS, MAC_ROOT, MAC_USER]
 
+# As systemd has it for a service of the system, with more directories than ours, and for one of a user.
+MADE = {
+    "CONFIGURATION_DIRECTORY": "/etc/x",
+    "LOGS_DIRECTORY": "/var/log/other:/var/log/x",
+    "STATE_DIRECTORY": "/var/lib/x:/var/lib/x/cache",
+    "RUNTIME_DIRECTORY": "/run/x",
+}
+MADE_FOR_USER = {"STATE_DIRECTORY": "/home/ann/.config/x", "RUNTIME_DIRECTORY": "/run/user/1000/x"}
+NO_HOME = Account("linux", is_root=False, home="")
+
 XDG = {"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s/", "XDG_RUNTIME_DIR": "/run/user/1000"}
 
 TABLE = [
@@ -77,6 +87,19 @@ TABLE = [
             "/Users/ann/Library/Application Support/x/run",
         ),
     ),
+    (NO_HOME, MADE, ("/etc/x", "/var/log/x", "/var/lib/x", "/run/x")),
+    (NO_HOME, {"STATE_DIRECTORY": "/srv/x"}, ("/etc/x", "/var/log/x", "/srv/x", "/run/x")),
+    (USER, MADE, ("/etc/x", "/var/log/x", "/var/lib/x", "/run/x")),
+    (ROOT, {"STATE_DIRECTORY": "/srv/x"}, ("/etc/x", "/var/log/x", "/srv/x", "/run/x")),
+    (
+        USER,
+        MADE_FOR_USER,
+        ("/home/ann/.config/x", "/home/ann/.config/x/logs", "/home/ann/.config/x", "/run/user/1000/x"),
+    ),
+    # those of another service, or instance, are not ours
+    (ROOT, {"STATE_DIRECTORY": "/srv/xx:/srv/x@a:srv/x:/srv/x/"}, ("/etc/x", "/var/log/x", "/var/lib/x", "/run/x")),
+    (ROOT, {"STAYON_HOME": "/data", **MADE}, ("/data/x/config", "/data/x/logs", "/data/x/state", "/data/x/run")),
+    (MAC_USER, MADE, ("/etc/x", "/var/log/x", "/var/lib/x", "/run/x")),
     (USER, {"STAYON_HOME": "/data/"}, ("/data/x/config", "/data/x/logs", "/data/x/state", "/data/x/run")),
     (ROOT, {"STAYON_HOME": "/data", **XDG}, ("/data/x/config", "/data/x/logs", "/data/x/state", "/data/x/run")),
     (
@@ -278,3 +301,25 @@ for path in sys.argv[1:]:
     made, found = str(short_tmp / "root" / "x"), str(short_tmp / "root")
     told = run_python(program, made, found).communicate()[0]
     assert told == f"places.not-permitted 77 {made} True\nplaces.not-permitted 77 {found} True\n"
+
+
+def test_what_was_made_for_an_instance_is_that_instances() -> None:
+    """NAME@INSTANCE is the last part of a directory of its own."""
+    made = {"STATE_DIRECTORY": "/var/lib/x:/var/lib/x@a"}
+    assert places_of("x@a", ROOT, made).state == "/var/lib/x@a"
+    assert places_of("x", ROOT, made).state == "/var/lib/x"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links like this are Unix's")
+def test_a_directory_of_systemds_is_behind_a_link(tmp_path: Path) -> None:
+    """With DynamicUser=, /var/lib/NAME is a link into a directory that others can't enter; what counts is what is
+    behind it.
+    """
+    (tmp_path / "private" / "x").mkdir(parents=True, mode=0o755)
+    (tmp_path / "private").chmod(0o700)
+    (tmp_path / "x").symlink_to("private/x")
+    make_directory(str(tmp_path / "x"), 0o750)
+    check_directory(str(tmp_path / "x"))
+    (tmp_path / "x").chmod(0o777)
+    with pytest.raises(NotPermittedError):
+        check_directory(str(tmp_path / "x"))

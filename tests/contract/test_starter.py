@@ -1,4 +1,6 @@
-"""The Starter port: asked from outside, told from inside. What each does of its own is in test_console_*.py."""
+"""The Starter port: asked from outside, told from inside. What each does of its own is in test_console_*.py and
+test_starter_systemd.py.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,29 @@ if sys.platform == "win32":
 
 else:
     from stayon.platforms.console import Console
+    from stayon.platforms.systemd.notify import NotifySocket
+    from stayon.platforms.systemd.starter import SystemdStarter
 
     def press(console: Console) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.fixture(params=["console", "fake"])
-def starter(request):
+@pytest.fixture(params=["console", "fake", "systemd"])
+def starter(request, tmp_path):
     """A starter, and how to make it ask for a stop."""
     console, fake = Console(), FakeStarter()
     if request.param == "console":
         yield console, lambda: press(console)
-    else:
+    elif request.param == "fake":
         yield fake, lambda: fake.ask("stop")
+    elif sys.platform == "win32":
+        pytest.skip("systemd: Windows has no signals that say something")
+    else:
+        sock = NotifySocket(str(tmp_path / "notify"))  # nobody has to listen there
+        systemd = SystemdStarter(sock)
+        yield systemd, lambda: os.kill(os.getpid(), signal.SIGTERM)
+        systemd.detach()
+        sock.close()
     console.detach()
     fake.bell.close()
 
@@ -50,7 +62,9 @@ def test_a_request_makes_the_descriptor_readable(starter, is_ready) -> None:
 
 
 def test_reports_are_taken_at_any_time(starter) -> None:
-    """report never raises, also before attach, after detach, and when repeated; the starter has a name."""
+    """report never raises, also before attach, after detach, when repeated, and when nobody listens; the starter has a
+    name, and says how often it wants one.
+    """
     starter, _ = starter
     for _ in range(2):
         starter.report(Report("RUNNING", "well"))
@@ -59,7 +73,9 @@ def test_reports_are_taken_at_any_time(starter) -> None:
     starter.detach()
     starter.detach()
     starter.report(Report("STOPPED"))
-    assert starter.name in ("console", "fake")
+    assert starter.name in ("console", "fake", "systemd")
+    assert starter.beat_s == 0.0
+    assert starter.is_manager == (starter.name == "systemd")
 
 
 def test_the_fake_notes_what_it_is_told() -> None:

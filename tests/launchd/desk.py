@@ -41,9 +41,7 @@ class Desk:
 
     def __init__(self, folder: Path, *, is_system: bool = False) -> None:
         self.folder, self.said = folder, list[str]()
-        self.sites = Sites(
-            str(folder / "loaded"), str(folder / "unloaded"), str(folder / "runs"), is_system=is_system
-        )
+        self.sites = Sites(str(folder / "loaded"), str(folder / "unloaded"), str(folder / "runs"), is_system=is_system)
         self.uid = os.geteuid()
         self.domain = "system" if is_system else f"gui/{self.uid}"
         self.manager = self.manager_of(self.sites)
@@ -104,7 +102,7 @@ class Desk:
 
     def tree(self) -> dict[str, bytes]:
         """The property lists that are there."""
-        return {str(path): path.read_bytes() for path in self.folder.glob("*loaded/*")}
+        return {str(path): path.read_bytes() for path in self.folder.glob("*loaded/*") if path.is_file()}
 
     def until(self, is_so: Any, what: str) -> None:
         """Look until *is_so*."""

@@ -9,6 +9,7 @@ of ThrottleInterval and ExitTimeOut takes here).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import plistlib
@@ -111,10 +112,8 @@ class Job:
         code = process.wait()
         with self.keeper.lock:
             # What is left of its group is killed (AbandonProcessGroup).
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
             self.process, self.code = None, code
             self._after_end()
             self.keeper.changed.notify_all()
@@ -256,7 +255,7 @@ class Keeper:
 
     @staticmethod
     def _check_rights(caller: int, domain: str, what: str) -> None:
-        if caller and domain != f"gui/{caller}" and domain != f"user/{caller}":
+        if caller and domain not in (f"gui/{caller}", f"user/{caller}"):
             raise RefusedError(1, f"{what}: 1: Operation not permitted")
 
     # -- verbs -------------------------------------------------------------------------------------
@@ -325,7 +324,7 @@ class Keeper:
         self.disabled.add(target)
 
     def do_print(self, _caller: int, target: str) -> str:
-        if target == "system" or target.count("/") == 1 and not target.startswith("system/"):
+        if target == "system" or (target.count("/") == 1 and not target.startswith("system/")):
             return f"{self._domain(target)} = {{\n\ttype = user\n}}\n"
         return self._job(target).printed()
 
@@ -362,10 +361,8 @@ def serve(folder: Path) -> None:
     def leave(*_: object) -> None:
         for job in keeper.jobs.values():
             if job.process is not None:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.killpg(job.process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
         os._exit(0)
 
     signal.signal(signal.SIGTERM, leave)

@@ -30,7 +30,7 @@ WANTED = {
 
 FILES = {
     "etc/fstab": "",
-    "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=volatile\n",
+    "etc/systemd/journald.conf.d/lab.conf": "[Journal]\nStorage=persistent\n",
     f"etc/systemd/system/{BOOTED}": """\
 [Unit]
 Description=Lab

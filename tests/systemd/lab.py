@@ -27,7 +27,8 @@ PATIENCE_S = 20.0
 BOOT_S = 30.0  # it takes half a second on a quiet machine
 CLOSE_S = 5.0
 LOOK_S = 0.02
-NAMESPACES = ("--pid", "--mount", "--uts", "--ipc", "--cgroup")
+PREFIX = "stayon-lab-"
+NAMESPACES = ("--mount", "--uts", "--ipc", "--cgroup", "--propagation=private")
 PROGRAMS = ("setpriv", "unshare", "nsenter", "pivot_root", "systemctl", "journalctl", "dbus-daemon")
 PACKAGES = ("cronsim",)  # what a service may want besides; only if the tests have it
 VENV = "/opt/stayon"
@@ -162,6 +163,17 @@ class Lab:
                 out, err = process.communicate()
                 raise AssertionError(f"{words} took longer than {limit_s:g} s: {out}{err}") from None
         return Answer(process.returncode, out, err)
+
+    @contextlib.contextmanager
+    def running(self, *words: str, **options: Any) -> Iterator[Any]:
+        """As ``popen``; ended at the end of the ``with``, if it hasn't by itself."""
+        with self.popen(*words, **options) as process:
+            try:
+                yield process
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)  # nsenter itself would only end itself
+                process.communicate(timeout=PATIENCE_S)
 
     def check(self, *words: str, **options: Any) -> str:
         """As ``run``, for what has to succeed; gives what it printed."""
@@ -315,8 +327,7 @@ class InstalledService:
         """What there is to say about it when something went wrong."""
         status = self.systemctl("status", "--lines=0", "--no-pager", self.unit)
         records = [f"{record['__REALTIME_TIMESTAMP'][-9:]} {record.get('MESSAGE')}" for record in self.journal("-n40")]
-        unit = self.systemctl("cat", self.unit)
-        return "\n".join([unit.out + unit.err, status.out + status.err, *records])
+        return "\n".join([status.out + status.err, *records])
 
 
 def needs_copy(prefix: str) -> bool:
@@ -335,7 +346,9 @@ def refusal() -> str:
         return f"{', '.join(missing)} is missing (on Debian: apt-get install systemd dbus util-linux)"
     if not control_groups():
         return "no cgroup2 is mounted"
-    tried = subprocess.run(["unshare", *NAMESPACES, "--fork", "true"], capture_output=True, text=True, check=False)
+    tried = subprocess.run(
+        ["unshare", "--pid", "--fork", *NAMESPACES, "true"], capture_output=True, text=True, check=False
+    )
     return f"no namespaces: {tried.stderr.strip()}" if tried.returncode else ""
 
 
@@ -354,7 +367,7 @@ def opened() -> Iterator[Lab]:
     reason = refusal()
     if reason:
         raise NoLabError(reason)
-    with tempfile.TemporaryDirectory(prefix="stayon-lab-") as folder, _group() as group:
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder, _group() as group:
         log = Path(folder, "log")
         place = Path(folder, "computer")
         place.mkdir()
@@ -371,28 +384,36 @@ def opened() -> Iterator[Lab]:
 @contextlib.contextmanager
 def _group() -> Iterator[Path]:
     """A control group of its own: several labs, and this computer's own services, may have units of the same name."""
-    group = Path(control_groups(), f"stayon-lab-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    for leftover in Path(control_groups()).glob(f"{PREFIX}*"):  # of a run that was killed, and its lab with it
+        if not Path("/proc", leftover.name.removeprefix(PREFIX).split("-")[0]).exists():
+            _remove_group(leftover)
+    group = Path(control_groups(), f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}")
     group.mkdir()
     try:
         yield group
     finally:
         wait_until(lambda: "populated 0" in (group / "cgroup.events").read_text("ascii"), "its end", CLOSE_S)
-        for folder, _, _ in os.walk(group, topdown=False):
-            os.rmdir(folder)
+        _remove_group(group)
+
+
+def _remove_group(group: Path) -> None:
+    for folder, _, _ in os.walk(group, topdown=False):
+        os.rmdir(folder)
 
 
 def _start(place: Path, log: Path, group: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the init in *group*; gives the process that ends it by ending, and the socket that systemd tells."""
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-    address = f"stayon-lab-{uuid.uuid4().hex}"
+    address = f"{PREFIX}{uuid.uuid4().hex}"
     told.bind(f"\0{address}")
     boot = Path(__file__).with_name("boot.py")
-    enter = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+    # In the group is the init alone: what controls others' resources may have no processes of its own (cgroups(7)).
+    enter = 'echo 0 >"$0/cgroup.procs" && exec "$@"'
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                "sh", "-c", enter, group, "setpriv", "--pdeathsig=KILL", "unshare", *NAMESPACES,
-                "--propagation=private", "--fork", "--kill-child=KILL",
+                "setpriv", "--pdeathsig=KILL", "unshare", "--pid", "--fork", "--kill-child=KILL",
+                "sh", "-c", enter, group, "unshare", *NAMESPACES,
                 sys.executable, "-I", boot, place, sys.base_prefix, f"@{address}",
             ],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.linux]
 
 HANG = 86
-ABORTED = 6  # SIGABRT, what systemd's watchdog sends
+SIGABRT = "6"
 LATE_S = 0.6  # how much later than planned a busy machine may start something
 
 AT_START = {
@@ -48,6 +49,23 @@ def test_a_failed_start(systemd: Lab, how: str) -> None:
     assert shown == {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": str(code)}
     assert why in str([record.get("MESSAGE") for record in service.journal()])
     assert not service.records("START_PENDING -> RUNNING")
+
+
+def test_systemd_hears_which_error_it_was(systemd: Lab) -> None:
+    """The number of the system's error that ended it is with systemd, for those who ask it (ERRNO)."""
+    service = systemd.service("""
+        from stayon import never
+        service = Service("{name}", restart=never())
+
+        @service.run
+        def main(ctx):
+            open("/nowhere/prices")
+        """)
+    assert service.verb("install").code == 0
+    assert service.systemctl("start", service.unit).code != 0
+    shown = service.show("StatusErrno", "StatusText")
+    assert shown["StatusErrno"] == str(errno.ENOENT), shown
+    assert "/nowhere/prices" in shown["StatusText"]
 
 
 def test_a_program_that_cannot_be_imported(systemd: Lab) -> None:
@@ -180,13 +198,13 @@ HANGS = """
     from stayon import immediate
     service = Service("{name}", hang_timeout="1s", restart=immediate())
 
-    @service.run
-    def main(ctx):
-        ctx.ready()
-        if not os.path.exists(os.path.join(ctx.state_dir, "hung")):
-            open(os.path.join(ctx.state_dir, "hung"), "w").close()
+    # A job: it runs only when the service is RUNNING.
+    @service.every("50ms")
+    def hang_once(ctx):
+        mark = os.path.join(ctx.state_dir, "hung")
+        if not os.path.exists(mark):
+            open(mark, "w").close()
             {stuck}
-        ctx.stopping.wait()
     """
 
 
@@ -197,23 +215,26 @@ def test_a_hang_ends_it(systemd: Lab, how: str) -> None:
     """
     service = systemd.service(HANGS.replace("{stuck}", STUCK[how]))
     service.install()
-    service.wait_journal("START_PENDING -> RUNNING", 2)
-    exits = [record for record in service.journal() if record.get("EXIT_STATUS")]
-    assert [record["EXIT_STATUS"] for record in exits] == [str(HANG)], service.story()
-    assert "in main" in str(service.wait_journal("crashed or hung")["MESSAGE"])
+    told = service.wait_journal("crashed or hung")
+    service.wait("active")
+    exits = [record["EXIT_STATUS"] for record in service.journal() if "EXIT_STATUS" in record]
+    assert exits == [str(HANG)], service.story()
+    where = "hang_once" if "GIL" in how else "in turn"
+    assert where in told["MESSAGE"], told
 
 
 def test_systemds_watchdog_is_the_second_net(systemd: Lab) -> None:
     """Where our own net isn't there, or is slower, systemd notices that no sign of life comes, aborts it, and starts it
     again.
     """
-    service = systemd.service(HANGS.replace("{stuck}", STUCK["the GIL is held"]))
+    service = systemd.service(HANGS.replace("{stuck}", STUCK["the GIL is held"]).replace('"1s"', '"60s"'))
     assert service.verb("install").code == 0
-    service.drop_in("[Service]\nWatchdogSec=500ms\n")
+    service.drop_in("[Service]\nWatchdogSec=600ms\n")
     assert service.systemctl("start", service.unit).code == 0, service.story()
-    service.wait_journal("START_PENDING -> RUNNING", 2)
+    laboratory.wait_until(lambda: service.show("NRestarts") == "1", "the restart")
+    service.wait("active")
+    assert [record["EXIT_STATUS"] for record in service.journal() if "EXIT_STATUS" in record] == [SIGABRT]
     assert any("Watchdog timeout" in str(record.get("MESSAGE")) for record in service.journal()), service.story()
-    assert service.show("NRestarts") == "1"
 
 
 def test_a_stopped_process_is_found(systemd: Lab) -> None:
@@ -295,6 +316,16 @@ def test_the_whole_tree_ends(systemd: Lab, ignores: bool) -> None:
     assert bool(late) == ignores
     assert service.record("stopped")["fields"]["exit_code"] == (70 if ignores else 0)
     assert service.show("ActiveState") in ("inactive", "failed")
+
+
+def test_systemd_has_the_last_word(systemd: Lab) -> None:
+    """A process that can't even hear the stop is killed by systemd when the time for it is over."""
+    service = systemd.service(HANGS.replace("{stuck}", STUCK["the GIL is held"]).replace('"1s"', '"60s"'))
+    service.install()
+    service.drop_in("[Service]\nTimeoutStopSec=300ms\n")
+    laboratory.wait_until(lambda: systemd.path(f"/var/lib/{service.name}/hung").exists(), "the hang")
+    service.systemctl("stop", service.unit)
+    assert service.show("ActiveState", "Result") == {"ActiveState": "failed", "Result": "timeout"}
 
 
 def test_the_tree_of_a_killed_service_ends(systemd: Lab) -> None:

@@ -33,7 +33,8 @@ SLOW_TO_START = """
         ctx.log.info("connecting")
         ctx.status("connecting to the database")
         while not os.path.exists(os.path.join(ctx.state_dir, "go")):
-            assert not ctx.stopping.wait(0.01)
+            if ctx.stopping.wait(0.01):
+                return
         ctx.ready()
         ctx.stopping.wait()
     """
@@ -128,6 +129,76 @@ def test_a_slow_start_is_waited_for(systemd: Lab) -> None:
     service.wait("active")
 
 
+def test_a_stop_while_it_starts(systemd: Lab) -> None:
+    """A stop ends a start that is under way, is no failure, and nothing is in the way of the next start."""
+    service = systemd.service(SLOW_TO_START)
+    assert service.verb("install").code == 0
+    with systemd.popen("systemctl", "start", service.unit) as starting:
+        service.wait_journal("connecting")
+        assert service.systemctl("stop", service.unit).code == 0
+        assert starting.wait(laboratory.PATIENCE_S) != 0
+    assert service.show("ActiveState", "NRestarts") == {"ActiveState": "inactive", "NRestarts": "0"}, service.story()
+    service.touch("go")
+    assert service.systemctl("start", service.unit).code == 0
+
+
+def test_only_it_speaks_for_itself(systemd: Lab) -> None:
+    """What it starts knows nothing of systemd's socket, and systemd would not hear it."""
+    service = systemd.service("""
+        import os, subprocess
+        service = Service("{name}")
+
+        @service.run
+        def main(ctx):
+            ctx.log.info("environment", names=subprocess.check_output(["env"], text=True).split())
+            address = {"NOTIFY_SOCKET": "/run/systemd/notify"}
+            subprocess.run(["systemd-notify", "--ready", "--status=hijacked"], env={**os.environ, **address})
+            ctx.log.info("tried")
+            ctx.status("my own words")
+            while not os.path.exists(os.path.join(ctx.state_dir, "go")):
+                assert not ctx.stopping.wait(0.01)
+            ctx.ready()
+            ctx.stopping.wait()
+        """)
+    assert service.verb("install").code == 0
+    systemd.check("systemctl", "start", "--no-block", service.unit)
+    service.wait_journal("tried")
+    laboratory.wait_until(lambda: "my own words" in service.show("StatusText"), "its own words")
+    assert service.show("ActiveState") == "activating"
+    names = {each.partition("=")[0] for each in service.record("environment")["fields"]["names"]}
+    assert not names & {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID"}
+    service.touch("go")
+    service.wait("active")
+
+
+def test_it_lives_without_the_notify_socket(systemd: Lab) -> None:
+    """Where the way to systemd is gone, it says so once, and works on; when it is back, it is heard again."""
+    service = systemd.service("""
+        import os
+        service = Service("{name}", hang_timeout=None)
+
+        @service.every("20ms")
+        def tell(ctx):
+            files = len(os.listdir(ctx.state_dir))
+            ctx.status(f"seen {files}")
+        """)
+    service.install()
+    inside = ["nsenter", "-t", str(service.pid), "-m"]
+    socket_path = "/run/systemd/notify"
+    systemd.check(*inside, "mount", "--bind", "/dev/null", socket_path)
+    heard = service.show("StatusText")
+    service.touch("a")
+    laboratory.wait_until(lambda: any(r.get("STAYON_EVENT") == "36" for r in service.journal()), "the warning")
+    service.touch("b")
+    assert service.status()["state"] == "RUNNING"
+    assert service.show("StatusText") == heard
+    systemd.check(*inside, "umount", socket_path)
+    service.touch("c")
+    laboratory.wait_until(lambda: service.show("StatusText") != heard, "words again")
+    told = [record for record in service.journal() if record.get("STAYON_EVENT") == "36"]
+    assert len(told) == 1, service.story()
+
+
 def test_it_can_end_by_itself(systemd: Lab) -> None:
     """``run`` that returns is a service that has done its work: inactive, a success, and not started again."""
     service = systemd.service("""
@@ -209,7 +280,7 @@ def test_two_starts_at_once(systemd: Lab, until: Callable[..., Any]) -> None:
 def test_a_run_beside_it_is_refused(systemd: Lab) -> None:
     """Who runs the program in a terminal while systemd keeps it is told so (75), and spoils nothing."""
     service = systemd.service(COLLECTOR)
-    service.install()
+    service.install("--account", "root")
     pid = service.pid
     done = service.verb("run")
     assert done.code == 75, done

@@ -12,7 +12,7 @@ from stayon.cli import ask, managed, run, wanted
 from stayon.cli.command import answer, complain
 from stayon.cli.keepers import name_of
 from stayon.core import states
-from stayon.errors import FailedError, UnavailableError, UsageError
+from stayon.errors import FailedError, StayonError, UnavailableError
 from stayon.runtime import status_reading as reading
 
 TYPE_CHECKING = False
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 
     from stayon.app import Paths
     from stayon.cli.command import Call
-    from stayon.errors import StayonError
     from stayon.platforms.daemon.account import Account
     from stayon.platforms.daemon.detach import Plan
     from stayon.platforms.daemon.output import Output
     from stayon.platforms.daemon.pid_file import PidFile
     from stayon.platforms.daemon.words import Outcome
-    from stayon.runtime.service import Service
 
 # What being stopped may take besides the service's own limit, before it is killed.
 SLACK_S = 10.0
@@ -38,9 +36,9 @@ def start(call: Call) -> int:
 
     Blocks. Raises ``StayonError``.
     """
-    if run.DAEMON in os.environ:
-        return run.run(call)  # it is the daemon, which comes here by the same words
-    service = _service_of(call)
+    if _is_the_daemon():
+        return run.run(call)  # which comes here by the same words
+    service = run.service_of(call)
     if not hasattr(os, "fork"):
         raise UnavailableError(
             "there are no daemons on this system",
@@ -60,7 +58,11 @@ def start(call: Call) -> int:
     paths = ask.peer(call).paths
     fields = wanted.fields_of(service, call.given, {})
     account = _account_of(fields["account"])
-    output, pid_file = _opened(call, paths, account)
+    try:
+        output, pid_file = _opened(call, paths, account)
+    except StayonError as error:
+        run.explain(error, call)
+        raise
     plan = _plan(call, output, (account, pid_file), fields)
     began = time.time()
     from stayon.platforms.daemon.detach import detach
@@ -82,14 +84,13 @@ def start(call: Call) -> int:
     return exits.DONE
 
 
-def _service_of(call: Call) -> Service:
-    if call.service is None:
-        raise UsageError(
-            f"{call.name!r} names a service, but its program is needed to start it, as nobody keeps it here",
-            hint="Say its file: stayon start collector.py",
-            code="usage.target",
-        )
-    return call.service
+def _is_the_daemon() -> bool:
+    """Whether this very process was made a daemon; what one starts may still have the variable that says so."""
+    if run.DAEMON not in os.environ:
+        return False
+    from stayon.platforms.daemon.birth import birth_of
+
+    return birth_of(os.environ[run.DAEMON], os.getpid()) is not None
 
 
 def _account_of(written: str) -> Account | None:
@@ -125,10 +126,17 @@ def _plan(call: Call, output: Output, of: tuple[Account | None, PidFile | None],
     from stayon.platforms.daemon.witness import MARGIN_S, Limits
 
     account, pid_file = of
-    spec = _service_of(call).spec()
+    spec = run.service_of(call).spec()
     environment = {**os.environ, **dict(fields["environment"])}
     if account is not None:
-        environment = environment_of(account, environment)
+        # Its places stay those that whoever asks after it looks into; named as systemd.exec(5) does.
+        places = ask.peer(call).paths.places
+        environment = environment_of(account, environment) | {
+            "CONFIGURATION_DIRECTORY": places.config,
+            "LOGS_DIRECTORY": places.logs,
+            "STATE_DIRECTORY": places.state,
+            "RUNTIME_DIRECTORY": places.run,
+        }
     fixed_s = ask.timeout_s_of(call, 0.0) if "timeout" in call.given else 0.0
     patience = Limits(
         fixed_s or spec.start_timeout_s + MARGIN_S, spec.stop_timeout_s + SLACK_S, is_fixed="timeout" in call.given
@@ -171,7 +179,9 @@ def _failed(call: Call, outcome: Outcome, output: Output, began: float) -> Stayo
         )
         # As a shell has it for a signal.
         error.exit_code = exits.FAILED if code is None else 128 - code if code < 0 else code
-    error.details = said or managed.last_words(call, began)
+    # What it could report, it has logged; what it couldn't is in its output alone.
+    logged = managed.last_words(call, began) if outcome.why or not said else ()
+    error.details = (*said, *logged)
     return error
 
 

@@ -94,7 +94,7 @@ def _configuration(patient: Patient) -> tuple[Loaded | None, Finding]:
 def _account(patient: Patient) -> list[Finding]:
     facts = patient.call.here().facts()
     text = f"{facts.get('account')} on {facts.get('host')}, {facts.get('system')}"
-    if facts.get("uid") == 0:
+    if facts.get("uid") == keepers.ROOT and not _are_the_managers(patient):
         return [Finding(WARNING, "account", f"{text}: a service seldom needs root. Give it an account of its own.")]
     return [Finding(OK, "account", text)]
 

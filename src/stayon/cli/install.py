@@ -49,6 +49,7 @@ def install(call: Call) -> int:
     if "json" not in call.given:
         for finding in (*refusals, *warnings):
             complain(f"{finding.verdict}: {finding.subject}: {finding.text}")
+    left = _next(call, wanted, changes, after, logs_elsewhere=here.log_reader is not None)
     answer(
         call,
         {
@@ -59,7 +60,7 @@ def install(call: Call) -> int:
             "findings": [finding.as_dict() for finding in (*refusals, *warnings)],
             "state": after.state if after is not None else None,
         },
-        "\n".join([_said(wanted.name, changes, before, dry_run=dry_run), *_next(call, wanted, changes, after)]),
+        "\n".join([_said(wanted.name, changes, before, dry_run=dry_run), *left]),
     )
     return refusals[0].exit_code if refusals else exits.DONE
 
@@ -70,7 +71,8 @@ def _looked_at(call: Call) -> tuple[list[Finding], list[Finding]]:
 
     findings = examine(service_of(call), call)
     refusals = [one for one in findings if one.verdict == BAD or (one.verdict == WARNING and one.exit_code)]
-    told = ("account", "lock")  # of the one who installs it; a running one is no obstacle
+    # Of the one who installs it; a running one is no obstacle; and what the changes say themselves.
+    told = ("account", "lock", "drift", "not here")
     return refusals, [
         one for one in findings if one.verdict == WARNING and one not in refusals and one.subject not in told
     ]
@@ -96,12 +98,15 @@ def _said(name: str, changes: Sequence[Change], before: Managed | None, *, dry_r
     return f"{head}\n{changes_text(changes, both=before is not None)}"
 
 
-def _next(call: Call, wanted: Installation, changes: Sequence[Change], after: Managed | None) -> list[str]:
-    """What is left to do, if anything."""
+def _next(
+    call: Call, wanted: Installation, changes: Sequence[Change], after: Managed | None, *, logs_elsewhere: bool
+) -> list[str]:
+    """What is left to do, if anything. *logs_elsewhere*: it logs to the system's own log, and to no file."""
     if after is None or "dry-run" in call.given:
         return ["Nothing was changed."]
     if after.state != states.STOPPED:
-        running = f"It is {after.state}, process {after.pid}."
+        log = f" Its log: {call.command('logs')} -f" if logs_elsewhere else ""
+        running = f"It is {after.state}, process {after.pid}.{log}"
         fresh = "now" in call.given or not changes
         return [running if fresh else f"{running} The changes hold from its next start: {call.command('restart')}"]
     if wanted.start == DISABLED:

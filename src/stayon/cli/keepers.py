@@ -179,6 +179,18 @@ def _how_to_have_it(call: Call) -> str:
     return f"Install it: {call.command('install')}. Or run it here: {call.command('run')}{background}"
 
 
+def explain_unsafe(error: BaseException, call: Call) -> None:
+    """Have *error*, for directories that aren't ours, say so if they are those of the service that is kept."""
+    found = kept(call) if isinstance(error, NotPermittedError) else None
+    if found is None or not isinstance(error, NotPermittedError):
+        return
+    how = f"{found.state}, process {found.pid}" if found.pid else found.state
+    error.hint = (
+        f"They are those of {found.name}, which the system keeps ({how}): {call.command('status')}. "
+        "For a second one beside it, say --instance NAME."
+    )
+
+
 def permit(error: NotPermittedError, call: Call, verb: str, scope: str) -> None:
     """Have *error* say how to do *verb* with the rights that it takes, if more rights are what it takes."""
     if scope == SYSTEM and uid_of(call) not in (None, ROOT):

@@ -20,10 +20,10 @@ def listing(call: Call) -> int:
     """Print them, a line each; with ``--json`` as a list of all that the managers say."""
     there = _kept(call)
     scopes = {scope for scope, _one in there}
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (one.name, one.state, str(one.pid or ""), one.start, one.account, one.display_name) for _scope, one in there
     ]
-    columns = _COLUMNS
+    columns: tuple[str, ...] = _COLUMNS
     if len(scopes) > 1:
         columns = ("scope", *columns)
         rows = [(scope, *row) for (scope, _one), row in zip(there, rows, strict=True)]

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import Counter
 
-from stayon.cli import ask, managed
+from stayon.cli import ask, keepers
 from stayon.core.events import READABLE
 from stayon.core.record import Record
 from stayon.errors import StayonError, UnavailableError
@@ -15,7 +15,8 @@ from stayon.runtime.logs.follow import read_last
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from stayon.cli.command import Call
     from stayon.machine import Machine
@@ -54,15 +55,21 @@ class Source(Record):
 
 def source_of(call: Call) -> Source:
     """Where the log of the service is that *call* is about."""
-    paths, found = ask.peer(call).paths, managed.here(call)
-    kept = managed.kept(call)
-    directory = kept.places.logs if kept is not None and kept.places is not None else paths.places.logs
-    reader = found.log_reader if kept is not None and found is not None else None
-    return Source(call.here(), directory, paths.log_name, managed.name_of(call), reader)
+    keeper = keepers.find(call)
+    kept = None if keeper is None else keeper.ours
+    paths = ask.peer_in(call, kept).paths
+    reader = keeper.here.log_reader if keeper is not None and kept is not None else None
+    return Source(call.here(), paths.places.logs, paths.log_name, keepers.name_of(call), reader)
 
 
 def read(source: Source, query: Query) -> list[str]:
     """The lines, oldest first. Raises ``StayonError`` if none can be read, or there is no log."""
+    lines = _in_both(source, query)
+    return lines[max(0, len(lines) - query.count) :]
+
+
+def _in_both(source: Source, query: Query) -> list[str]:
+    """At least the last lines of each place, by their time; those that are in both, once."""
     if source.reader is None:
         return _in_files(source, query)
     try:
@@ -74,10 +81,10 @@ def read(source: Source, query: Query) -> list[str]:
             raise
         return lines
     more = _beside(source, query)
-    if more:
-        both = Counter(kept) | Counter(more)
-        kept = sorted(both.elements(), key=lambda line: line[_UP_TO_TIME : _UP_TO_TIME + _TIME])
-    return kept[max(0, len(kept) - query.count) :]
+    if not more:
+        return kept
+    both = Counter(kept) | Counter(more)
+    return sorted(both.elements(), key=lambda line: line[_UP_TO_TIME : _UP_TO_TIME + _TIME])
 
 
 def follow(source: Source, query: Query, show: Callable[[str], object]) -> None:
@@ -89,9 +96,10 @@ def follow(source: Source, query: Query, show: Callable[[str], object]) -> None:
         for line in files:
             show(line)
         return
-    told = _Told(show)
-    for line in read(source, query):
-        told.tell(line, "journal", "files")
+    lines = _in_both(source, query)
+    told = _Told(show, lines)
+    for line in lines[max(0, len(lines) - query.count) :]:
+        show(line)
 
     def follow_beside() -> None:
         try:
@@ -101,32 +109,35 @@ def follow(source: Source, query: Query, show: Callable[[str], object]) -> None:
             return  # there are none, or none for this account; the journal is followed all the same
 
     threading.Thread(target=follow_beside, name="files", daemon=True).start()
-    entries = source.reader.follow(source.name, query.count, query.wanted, query.since)
-    for line in entries:
+    # Both begin with their last lines once more, so that nothing is missing that came meanwhile.
+    for line in source.reader.follow(source.name, query.count, query.wanted, query.since):
         told.tell(line, "journal")
 
 
 class _Told:
-    """Shows a line once that comes from two places, and as often as it comes from one of them."""
+    """Shows a line once that comes from two places, and as often as it comes from one of them; *before* are known."""
 
-    def __init__(self, show: Callable[[str], object]) -> None:
+    def __init__(self, show: Callable[[str], object], before: Sequence[str] = ()) -> None:
         self._show = show
         self._lock = threading.Lock()
-        self._shown: dict[str, int] = {}
+        self._shown: dict[str, int] = Counter(before)
         self._came: dict[tuple[str, str], int] = {}
 
-    def tell(self, line: str, *places: str) -> None:
-        """It has come from *places*."""
+    def tell(self, line: str, place: str) -> None:
+        """It has come from *place*."""
         with self._lock:
-            for place in places:
-                self._came[place, line] = self._came.get((place, line), 0) + 1
-            if max(self._came[place, line] for place in places) > self._shown.get(line, 0):
-                self._shown[line] = self._shown.get(line, 0) + 1
+            self._came[place, line] = came = self._came.get((place, line), 0) + 1
+            if came > self._shown.get(line, 0):
+                self._shown[line] = came
                 self._show(line)
-            for memory in (self._shown, self._came):
-                if len(memory) > 2 * _REMEMBERED:
-                    for key in list(memory)[:_REMEMBERED]:
-                        del memory[key]  # type: ignore[attr-defined]  # each has keys of its own kind
+            _forget_oldest(self._shown)
+            _forget_oldest(self._came)
+
+
+def _forget_oldest(memory: dict[Any, int]) -> None:
+    if len(memory) > 2 * _REMEMBERED:
+        for key in list(memory)[:_REMEMBERED]:
+            del memory[key]
 
 
 def _in_files(source: Source, query: Query) -> list[str]:

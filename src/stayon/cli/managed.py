@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stayon.cli.command import Call
-    from stayon.core.installation import Managed
     from stayon.cli.keepers import Keeper
+    from stayon.core.installation import Managed
     from stayon.runtime.logs.text import TextRenderer
 
 # What starting and stopping may take besides the service's own limits, which the manager knows.
@@ -194,8 +194,9 @@ def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
     managed = keeper.ours if keeper is not None else None
     page = _page(call, managed)
     if keeper is None or managed is None or not is_managers(managed, page, verb):
-        if verb == "stop" and managed is not None and not _is_in_console(page):
-            _tell(call, managed, f"{name_of(call)} is not running: {_how_it_is(managed, page)}")
+        if verb == "stop" and keeper is not None and managed is not None and not _is_in_console(page):
+            after = _surely_stopped(call, keeper, managed)
+            _tell(call, after, f"{name_of(call)} is not running: {_how_it_is(after, page)}")
             return exits.DONE
         _refuse_absent(call, keeper, page, verb)
         return directly(call)
@@ -207,7 +208,7 @@ def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
         after = _asked(call, keeper, verb, default_s, call.arguments)
     except StayonError as error:
         if error.code == NO_VERB:
-            return directly(call)
+            return _by_itself(call, keeper, verb, directly)
         if verb == "restart":
             _add_last_words(error, call, began)
         raise
@@ -215,6 +216,22 @@ def _through(call: Call, verb: str, directly: Callable[[Call], int]) -> int:
     ended = f": {_how_it_ended(call, managed, after)}" if after.state == states.STOPPED else ""
     _tell(call, after, f"{name_of(call)} is {after.state}{process}{ended}")
     return exits.DONE
+
+
+def _surely_stopped(call: Call, keeper: Keeper, managed: Managed) -> Managed:
+    """*managed*, which doesn't run, when its manager won't start it again either: on Unix it may wait for that."""
+    if keepers.uid_of(call) is None:
+        return managed
+    return _asked(call, keeper, "stop", _limit_s(call, "stop_timeout_s", ask.STOP_S))
+
+
+def _by_itself(call: Call, keeper: Keeper, verb: str, directly: Callable[[Call], int]) -> int:
+    """What the service says itself to *verb*, for which its manager has no word."""
+    try:
+        return directly(call)
+    except NotPermittedError as error:
+        keepers.permit(error, call, verb, keeper.scope)
+        raise
 
 
 def _how_it_ended(call: Call, before: Managed, after: Managed) -> str:

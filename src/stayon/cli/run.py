@@ -9,17 +9,19 @@ from _thread import allocate_lock
 
 from stayon.cli.command import complain
 from stayon.core.record import Record
-from stayon.errors import UsageError
+from stayon.errors import StayonError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 
+    from stayon import app
     from stayon.app import Ending
     from stayon.cli.command import Call
     from stayon.core.restart import History, Policy
     from stayon.platforms.daemon.starter import DaemonStarter
+    from stayon.runtime.service import Service
 
 # How a process that replaces itself tells its successor what it has to know; never set by people.
 HANDOVER = "STAYON_HANDOVER"
@@ -56,42 +58,55 @@ def run(call: Call) -> int:
     """Run the service until it ends; gives its exit code, or replaces this process to start again. With ``--detach``,
     only start it: it goes on as a daemon, which comes here once more, in its own process.
     """
+    service_of(call)
+    starter = _daemons_starter()
+    if starter is None:
+        if "detach" in call.given:
+            from stayon.cli import detached
+
+            return detached.start(call)
+        _refuse_daemons_options(call.given)
+        return _serve(call, None)
+    try:
+        return _serve(call, starter)
+    except BaseException:
+        starter.end()
+        raise
+
+
+def explain(error: StayonError, call: Call) -> None:
+    """Have *error*, which a start ended with, say more where more is known."""
+    if error.code == "places.unsafe":
+        from stayon.cli.keepers import explain_unsafe
+
+        explain_unsafe(error, call)
+
+
+def service_of(call: Call) -> Service:
+    """The service itself. Raises ``UsageError`` where only its name is known."""
     if call.service is None:
         raise UsageError(
             f"{call.name!r} names a service, but its program is needed to run it",
             hint="Say its file: stayon run collector.py",
             code="usage.target",
         )
-    given = call.given
-    starter = _daemons_starter()
-    if starter is None and "detach" in given:
-        from stayon.cli import detached
+    return call.service
 
-        return detached.start(call)
-    if starter is None:
-        _refuse_daemons_options(given)
+
+def _serve(call: Call, starter: DaemonStarter | None) -> int:
     before = handed_over(os.environ.pop(HANDOVER, ""))
     if before.wait_s:
         # Waiting is the successor's: its signals are as they were, so Ctrl-C and kill work.
         time.sleep(before.wait_s)
     from stayon import app
 
-    if "level" in given:
+    if "level" in call.given:
         from stayon.cli.words import level_of
 
         # Before anything is made or taken.
-        level_of(given["level"])
+        level_of(call.given["level"])
     start = _Start(before, time.monotonic(), directory(), starter)
-    options = app.Options(
-        # The directory may change before it is read.
-        config=os.path.join(start.directory, given["config"]) if "config" in given else "",
-        settings=tuple(given.get("set", ())),
-        instance=given.get("instance", ""),
-        level=given.get("level", ""),
-        once=given.get("once", ""),
-        arguments=call.arguments,
-        restarts=before.restarts,
-    )
+    options = _options(call, start)
     if starter is not None:
         os.chdir("/")
     # The guard of an end that takes too long must not begin another while this one waits for its successor.
@@ -103,14 +118,29 @@ def run(call: Call) -> int:
         os._exit(ending.exit_code)
 
     try:
-        ending = app.run(call.service, options, leave, starter)
-    except BaseException:
-        if starter is not None:
-            starter.end()
+        ending = app.run(service_of(call), options, leave, starter)
+    except StayonError as error:
+        explain(error, call)
         raise
     with turn:
         _end(call, ending, start)
     return ending.exit_code
+
+
+def _options(call: Call, start: _Start) -> app.Options:
+    from stayon import app
+
+    given = call.given
+    return app.Options(
+        # The directory may change before it is read.
+        config=os.path.join(start.directory, given["config"]) if "config" in given else "",
+        settings=tuple(given.get("set", ())),
+        instance=given.get("instance", ""),
+        level=given.get("level", ""),
+        once=given.get("once", ""),
+        arguments=call.arguments,
+        restarts=start.before.restarts,
+    )
 
 
 def _daemons_starter() -> DaemonStarter | None:

@@ -19,25 +19,37 @@ def status_text(name: str, found: Reading, kept: Managed | None = None) -> str:
     """The status as text, a line a fact, and a table of the jobs."""
     lines = [f"{name}: {found.text}"]
     page = found.status
-    installed = _installed(kept, found) if kept is not None else ""
+    facts = _managers(kept, found) if kept is not None else {}
     if page is None:
-        return f"{lines[0]}\n  installed {installed}" if installed else lines[0]
-    facts = {
-        "installed": installed,
+        return "\n".join([*lines, *_fact_lines(facts)])
+    facts |= {
         "status": page.status,
         "health": page.health if page.exit_code is None else "",
         "config": f"generation {page.generation}" if page.generation else "",
-        "restarts": str(page.restarts) if page.restarts else "",
+        "restarts": str(page.restarts) if page.restarts else facts.get("restarts", ""),
         "probes": f"http://{page.probes}" if page.probes else "",
         "logs": page.logs,
         "log level": page.log_level,
     }
-    lines += [f"  {fact:<9} {value}" for fact, value in facts.items() if value]
+    lines += _fact_lines(facts)
     if page.jobs:
         lines += ["", *_table(page.jobs)]
     if page.jobs_left_out:
         lines.append(f"  and {page.jobs_left_out} more")
     return "\n".join(lines)
+
+
+def _fact_lines(facts: Mapping[str, str]) -> list[str]:
+    return [f"  {fact:<9} {value}" for fact, value in facts.items() if value]
+
+
+def _managers(kept: Managed, found: Reading) -> dict[str, str]:
+    """What only the manager knows; or knows, too, where the page may not be read."""
+    return {
+        "installed": _installed(kept, found),
+        "status": kept.status,
+        "restarts": f"{kept.restarts} by its manager" if kept.restarts else "",
+    }
 
 
 def _installed(kept: Managed, found: Reading) -> str:

@@ -42,7 +42,7 @@ def run(start: Start, starter: Callable[[], Starter]) -> NoReturn:
         started_by = starter()
     except BaseException as error:
         if getattr(error, "code", "") != "scm.not-started-by-it":
-            log(start.name, start.instance, error)
+            _log_or_note(start, error)
         raise
 
     def leave(ending: Ending) -> NoReturn:
@@ -55,7 +55,7 @@ def run(start: Start, starter: Callable[[], Starter]) -> NoReturn:
     except StayonError:
         raise  # it has been logged
     except BaseException as error:
-        log(start.name, start.instance, error)
+        _log_or_note(start, error)
         raise
     _run_exit_functions()
     leave(ending)
@@ -77,6 +77,14 @@ def log_too_late(name: str, instance: str, limit_s: float) -> None:
 def log(name: str, instance: str, error: BaseException) -> None:
     """Log *error* where the service *name* would have logged if it had come so far."""
     app.log_failed_start(app.here(), name, instance, error)
+
+
+def _log_or_note(start: Start, error: BaseException) -> None:
+    """Log *error*; where that can't be done, it has a note that says why, and is still what went wrong."""
+    try:
+        log(start.name, start.instance, error)
+    except Exception as second:  # noqa: BLE001  # whatever it is, the first error goes before it
+        error.add_note(f"and it could not be logged: {second}")
 
 
 def _service(start: Start) -> Service:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from stayon.cli.command import Call
     from stayon.core.installation import Installation
-    from stayon.core.spec import ServiceSpec
     from stayon.core.places import Places
+    from stayon.core.spec import ServiceSpec
     from stayon.runtime.service import Service
 
 PASSWORD = "STAYON_PASSWORD"  # noqa: S105  # the variable's name, not a password

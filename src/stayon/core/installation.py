@@ -48,8 +48,8 @@ DEFAULTS: dict[str, Any] = {
 
 SYSTEM, USER = "system", "user"
 
-# What a service is kept from unless it says that it needs it (``Service.installation(allow=...)``), in words that are no
-# system's own. Each manager renders those that it has something for.
+# What a service is kept from unless it says that it needs it (``Service.installation(allow=...)``), in words that are
+# no system's own. Each manager renders those that it has something for.
 ALLOWANCES = {
     "home": "read and write the users' home directories",
     "home-read": "read the users' home directories",

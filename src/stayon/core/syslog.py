@@ -23,10 +23,8 @@ TLS = "tls"
 PORTS = {UDP: 514, TCP: 601, TLS: 6514}
 
 # RFC 5424, section 6.2.1, table 1: those that a service may have.
-FACILITIES = {
-    **{"user": 1, "mail": 2, "daemon": 3, "auth": 4, "news": 7, "uucp": 8, "cron": 9, "authpriv": 10, "ftp": 11},
-    **{f"local{number}": 16 + number for number in range(8)},
-}
+_NAMED = {"user": 1, "mail": 2, "daemon": 3, "auth": 4, "news": 7, "uucp": 8, "cron": 9, "authpriv": 10, "ftp": 11}
+FACILITIES = {**_NAMED, **{f"local{number}": 16 + number for number in range(8)}}
 
 # Bytes of a message: what rsyslog takes unless it is told otherwise; by UDP, a third of it has to find room as well.
 LIMIT = 8192
@@ -91,7 +89,9 @@ def _is_host(text: str) -> bool:
 
 
 def message(entry: Entry, stamp: str, speaker: Speaker) -> bytes:
-    """*entry*, all of whose values are text, of the moment *stamp* (RFC 3339), as RFC 5424 has it; ``LIMIT`` at most."""
+    """*entry*, all of whose values are text, of the moment *stamp* (RFC 3339), as RFC 5424 has it; ``LIMIT`` at
+    most.
+    """
     header = (
         f"<{_priority(entry, speaker)}>1 {stamp} {_name(speaker.host, 255)} {_name(speaker.service, 48)} {speaker.pid} "
         f"{_name(str(entry.event_id or ''), 32)} {_elements(entry, speaker)} "

@@ -41,11 +41,11 @@ def _choose() -> Machine:
 def _unix() -> Machine:
     from stayon.platforms import deadman, inotify, poller, slow_poll, unix
     from stayon.platforms.clock import SystemClock
+    from stayon.platforms.directories import check_directory, make_directory
     from stayon.platforms.door import UnixDoor
     from stayon.platforms.identity import process_identity
     from stayon.platforms.launcher import UnixLauncher
     from stayon.platforms.lock import FlockLock
-    from stayon.platforms.directories import check_directory, make_directory
     from stayon.platforms.process import ProcessFigures, facts
 
     linux = sys.platform == "linux"
@@ -73,7 +73,15 @@ def _unix() -> Machine:
         system_log=_journal if linux else no_system_log,
         socket_store=socket_store,
         management=_unix_management,
+        # (systemd ends the whole control group by itself, as soon as we are gone: KillMode=mixed.)
+        sweep=tuple if starter.name == "systemd" else _sweep,
     )
+
+
+def _sweep() -> Sequence[str]:
+    from stayon.platforms.tree import sweep
+
+    return sweep()
 
 
 def _unix_management(scope: str) -> Management:
@@ -82,14 +90,22 @@ def _unix_management(scope: str) -> Management:
     if sys.platform == "darwin":
         from stayon.platforms.launchd.management import management as of_launchd
 
-        return of_launchd(current().clock, scope)
+        return _with_manifests(of_launchd(current().clock, scope))
     if os.path.isdir("/run/systemd/system"):  # as sd_booted(3) looks
         from stayon.platforms.systemd.management import management as of_systemd
 
-        return of_systemd(current().clock, scope)
+        return _with_manifests(of_systemd(current().clock, scope))
     from stayon.platforms import unkept
+    from stayon.platforms.systemd.management import exports
 
-    return unkept.management({})
+    return _with_manifests(unkept.management(exports()))
+
+
+def _with_manifests(management: Management) -> Management:
+    """*management* that can also write down what containers need: that is the same on every system."""
+    from stayon.platforms.manifests import exports
+
+    return management.replace(exports={**management.exports, **exports()})
 
 
 def _unix_starter() -> tuple[Starter, SocketStore]:
@@ -170,7 +186,7 @@ def _windows() -> Machine:
 def _windows_management(_scope: str) -> Management:
     from stayon.platforms.windows.management import management
 
-    return management(current().clock)
+    return _with_manifests(management(current().clock))
 
 
 def _become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
@@ -190,7 +206,9 @@ def _windows_places(name: str, env: Mapping[str, str]) -> Places:
 def _places(name: str, env: Mapping[str, str]) -> Places:
     import os
 
-    from stayon.platforms.places import Account, places_of
+    from stayon.platforms.places import Account, made_already, places_of
     from stayon.platforms.unix import account_home
 
-    return places_of(name, Account(sys.platform, os.geteuid() == 0, account_home(env.get("HOME", ""))), env)
+    # The password database is asked only where it must be: that brings in libraries of the system's, 0.4 MB.
+    home = env.get("HOME", "") if made_already(name, env) else account_home(env.get("HOME", ""))
+    return places_of(name, Account(sys.platform, os.geteuid() == 0, home), env)

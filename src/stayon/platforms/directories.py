@@ -9,6 +9,9 @@ import stat
 from stayon.errors import NotPermittedError, UnavailableError
 from stayon.platforms.places import HOME_VARIABLE
 
+# "1": what STAYON_HOME names may be open to everybody.
+TRUSTED_VARIABLE = "STAYON_HOME_TRUSTED"
+
 
 def make_directory(path: str, mode: int = 0o700) -> None:
     """Make the directory *path* with *mode*, and those above it that are missing; one that is there already is fine.
@@ -46,13 +49,21 @@ def _make(path: str, mode: int) -> None:
     if os.path.isdir(path):
         return
     found = os.stat(above)
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX and not _is_trusted(above):
         raise unsafe(above, "everybody may write to it, and it is not sticky")
     try:
         os.mkdir(path, mode)
     except FileExistsError:
         if not os.path.isdir(path):
             raise
+
+
+def _is_trusted(path: str) -> bool:
+    """Whether all who may write to *path* are trusted, as its owner says: a volume that one container alone has is open
+    to everybody, and Kubernetes knows none that isn't.
+    """
+    home = os.environ.get(HOME_VARIABLE, "").rstrip("/")
+    return path == home and os.environ.get(TRUSTED_VARIABLE, "") == "1"
 
 
 def unsafe(path: str, why: str) -> NotPermittedError:

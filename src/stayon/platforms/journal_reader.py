@@ -5,9 +5,7 @@ Only verbs load this, never a service.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import time
 
 from stayon.core.levels import CRITICAL, NAMES, SYSLOG_SEVERITIES
@@ -62,9 +60,7 @@ class JournalReader:
         finally:
             entries.close()
 
-    def _last(
-        self, name: str, count: int, wanted: Callable[[str], bool], since: float | None
-    ) -> tuple[list[str], str]:
+    def _last(self, name: str, count: int, wanted: Callable[[str], bool], since: float | None) -> tuple[list[str], str]:
         """The lines, and the place in the journal behind which new ones come ("": it has none yet)."""
         kept: list[str] = []
         cursor = ""
@@ -91,8 +87,11 @@ class JournalReader:
             )
         unit = f"--user-unit={name}.service" if self._user else f"--unit={name}.service"
         command = [*self._command, unit, "--output=json", f"--output-fields={_FIELDS}", "--all", "--no-pager", *options]
+        import json
+        import subprocess
+
         try:
-            process = subprocess.Popen(  # noqa: S603  # a list, never a shell
+            process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )
         except OSError as error:
@@ -108,7 +107,9 @@ class JournalReader:
 
 
 def may_read(directories: Sequence[str]) -> bool:
-    """Whether this account may read the journal of the system, as far as one can see: a file of it, or there is none."""
+    """Whether this account may read the journal of the system, as far as one can see: a file of it; or there is
+    none.
+    """
     found = False
     for directory in directories:
         try:
@@ -134,6 +135,8 @@ def line_of(name: str, entry: Mapping[str, Any]) -> str:
     message = _text(entry.get("MESSAGE"))
     if message.startswith(_BEGINS_RECORD):
         return message  # what was logged to a standard error that is the journal
+    import json
+
     service, _, instance = name.partition("@")
     pid, priority = _text(entry.get("_PID")), _text(entry.get("PRIORITY"))
     made: dict[str, Any] = {

@@ -36,11 +36,14 @@ _NAME_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _NOT_AT_BEGIN = frozenset("0123456789_")
 # Fields that mean something to the journal itself (systemd.journal-fields(7)), and ours.
 _TAKEN = frozenset(
-    "CODE_FILE CODE_FUNC CODE_LINE COREDUMP_UNIT COREDUMP_USER_UNIT DOCUMENTATION ERRNO INVOCATION_ID MESSAGE "
-    "MESSAGE_ID OBJECT_PID PRIORITY STAYON_EVENT STAYON_INSTANCE STAYON_JOB STAYON_LOGGER STAYON_RECORD "
-    "STAYON_SERVICE SYSLOG_FACILITY SYSLOG_IDENTIFIER SYSLOG_PID SYSLOG_RAW SYSLOG_TIMESTAMP TID UNIT "
-    "USER_INVOCATION_ID USER_UNIT".split()
-)
+    {
+        "CODE_FILE", "CODE_FUNC", "CODE_LINE", "COREDUMP_UNIT", "COREDUMP_USER_UNIT", "DOCUMENTATION",
+        "ERRNO", "INVOCATION_ID", "MESSAGE", "MESSAGE_ID", "OBJECT_PID", "PRIORITY", "STAYON_EVENT",
+        "STAYON_INSTANCE", "STAYON_JOB", "STAYON_LOGGER", "STAYON_RECORD", "STAYON_SERVICE",
+        "SYSLOG_FACILITY", "SYSLOG_IDENTIFIER", "SYSLOG_PID", "SYSLOG_RAW", "SYSLOG_TIMESTAMP", "TID",
+        "UNIT", "USER_INVOCATION_ID", "USER_UNIT",
+    }
+)  # fmt: skip
 
 # linux/fcntl.h: F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE; the journal takes no file without them.
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8
@@ -188,7 +191,9 @@ class Journal:
 
 
 def _send_as_file(connected: socket.socket, data: bytes, flags: int) -> None:
-    """Send what is too large for a datagram as a file in memory that nobody can change any more. See memfd_create(2)."""
+    """Send what is too large for a datagram as a file in memory that nobody can change any more
+    (memfd_create(2)).
+    """
     import fcntl
 
     fd = os.memfd_create("stayon-record", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

@@ -9,6 +9,7 @@ import time
 from _thread import allocate_lock
 
 from stayon.errors import NotPermittedError, UnavailableError
+from stayon.platforms.run_mark import new_mark, with_mark
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ class UnixLauncher:
     """Spawns without forking Python: nothing of this process is copied, and no thread can hold a lock in the child."""
 
     def spawn(self, command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> UnixChild:
-        """Start *command*, looked for in PATH; *stdin* is what it reads, ``output`` a pipe with what it prints.
+        """Start *command*, looked for in PATH; *stdin* is what it reads, ``output`` a pipe with what it prints. Its
+        environment has a mark besides, by which all that it starts is known again.
 
         Whoever gets the child closes ``output``. Raises ``UnavailableError`` (no such program, no room for a process)
         or ``NotPermittedError``.
         """
-        program = _found(command[0])
+        program, mark = _found(command[0]), new_mark()
         stdin_fd = _readable(stdin)
         read_fd, write_fd = os.pipe()
         actions: list[tuple[int, ...]] = [(os.POSIX_SPAWN_DUP2, stdin_fd, 0)]
@@ -48,7 +50,7 @@ class UnixLauncher:
             pid = os.posix_spawn(
                 program,
                 list(command),
-                os.environ if env is None else env,
+                with_mark(os.environ if env is None else env, mark),
                 file_actions=actions,
                 setpgroup=0,
                 setsigmask=(),
@@ -60,19 +62,20 @@ class UnixLauncher:
         finally:
             os.close(stdin_fd)
             os.close(write_fd)
-        return UnixChild(pid, read_fd)
+        return UnixChild(pid, read_fd, mark)
 
 
 class UnixChild:
-    """A started process and its group.
+    """A started process, its group, and whatever has its *mark*, also what has left the group and its parents.
 
     Once it has ended it stays a zombie until ``kill`` or the end of this object: as long as its number is taken, what
     is left of its group can be killed, and never a stranger's. Drop it only after a ``wait`` that told the exit code.
     """
 
-    def __init__(self, pid: int, output: int) -> None:
+    def __init__(self, pid: int, output: int, mark: str = "") -> None:
         self.pid = pid
         self.output = output
+        self._mark = mark
         self._exit_code: int | None = None
         self._reaped = False
         self._lock = allocate_lock()
@@ -84,30 +87,39 @@ class UnixChild:
         return self._exit_code
 
     def kill(self) -> None:
-        """End it and every process of its group. Does not wait; calling it twice is harmless."""
+        """End it and every process that it started, or they did. Does not wait; calling it twice is harmless."""
         with self._lock:
             if self._reaped:
                 return
-            self._signal_group(signal.SIGKILL)
+            self._signal_tree(signal.SIGKILL)
             if self._exit_code is not None:
                 self._reap()
 
     def stop(self, grace_s: float) -> int | None:
-        """Send its group SIGTERM, wait for it for at most *grace_s*, and kill what is left. Gives its exit code; None
-        if even that did not end it. Blocks.
+        """Send it and its descendants SIGTERM, wait for it for at most *grace_s*, and kill what is left. Gives its exit
+        code; None if even that did not end it. Blocks.
         """
         with self._lock:
             if not self._reaped:
-                self._signal_group(signal.SIGTERM)
+                self._signal_tree(signal.SIGTERM)
         self.wait(grace_s)
         self.kill()
         return self.wait(BURIAL_S)
+
+    def _signal_tree(self, number: int) -> None:
+        self._signal_group(number)
+        from stayon.platforms import tree
+
+        try:
+            tree.signal_tree(tree.Root(self.pid, tree.started_at(self.pid), self._mark), number, but_group=self.pid)
+        except (OSError, UnavailableError):
+            return  # where the processes can't be seen, there is the group only
 
     def _signal_group(self, number: int) -> None:
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
-            return  # nobody is left; macOS says EPERM when only the zombie is
+            return  # nobody is left there; macOS says EPERM when only the zombie is
 
     def __del__(self) -> None:
         if not self._reaped and self._exit_code is not None:

@@ -46,18 +46,18 @@ def places_of(name: str, account: Account, env: Mapping[str, str]) -> Places:
         return _below(name, account, env[HOME_VARIABLE])
     if account.system == WINDOWS:
         return _windows(name, env)
-    made = _made_by_systemd(name, env)
+    made = made_already(name, env)
     if account.system == MACOS:
         # A daemon with an account of its own is told where its things are in the same words.
         return Places(**made) if len(made) == len(Places.__fields__) else _macos(name, account)
-    if account.is_root:
+    if account.is_root or (made and not account.home):
+        # (An account of systemd's own making has no home, and needs none.)
         usual = Places(f"/etc/{name}", f"/var/log/{name}", f"/var/lib/{name}", f"/run/{name}")
         return usual.replace(**made)
-    # An account of systemd's own making has no home, and needs none.
-    return Places(**made) if len(made) == len(Places.__fields__) else _xdg(name, account, env, made)
+    return _xdg(name, account, env, made)
 
 
-def _made_by_systemd(name: str, env: Mapping[str, str]) -> dict[str, str]:
+def made_already(name: str, env: Mapping[str, str]) -> dict[str, str]:
     """The places that systemd has made for the service *name*; a unit may have more directories than ours."""
     found = {}
     for place, variable in _MADE_BY_SYSTEMD.items():

@@ -7,6 +7,7 @@ import sys
 from _thread import get_ident
 
 from stayon.platforms.libc import Library
+from stayon.platforms.run_mark import mark_this_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +30,13 @@ def prepare() -> None:
     RecursionError.
     """
     _open_missing_handles()
+    if os.getpid() == 1:
+        from stayon.platforms.init import split
+
+        split()
     os.umask(0o027)
     _keep_memory_small()
+    mark_this_process()
 
 
 def suspend() -> None:
@@ -45,7 +51,17 @@ def suspend() -> None:
 def become(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Go on as *command*, with *environment* besides our own, in this very process. Raises ``OSError``."""
     os.environ.update(environment)
+    _reap_all()
     os.execv(command[0], tuple(command))  # noqa: S606  # no shell: just what is meant
+
+
+def _reap_all() -> None:
+    """Take what is left of our children: what comes after exec knows nothing of them."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+    except ChildProcessError:
+        return
 
 
 def open_shared(path: str) -> int:

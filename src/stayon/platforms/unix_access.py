@@ -1,4 +1,4 @@
-"""Who may read and who may change a file, by owners and modes on the way to it: pure, so that it can be tested anywhere.
+"""Who may read and who may change a file, by owners and modes on the way to it. Pure, so it can be tested anywhere.
 
 What access control lists say besides isn't known here; whoever has one is told that it may be otherwise.
 """

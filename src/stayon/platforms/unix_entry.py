@@ -26,7 +26,7 @@ def main(words: Sequence[str]) -> NoReturn:
     gc.disable()
     # This file is in stayon/platforms; what is installed goes first.
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    if len(words) < 2:  # noqa: PLR2004  # NAME and PROGRAM
+    if len(words) < 2:  # NAME and PROGRAM
         sys.stderr.write("this is what a service manager runs; a person says: python FILE.py\n")
         _end(64)
     if words[0] == "--reload":
@@ -88,7 +88,7 @@ def _say(error: BaseException) -> int:
     from stayon import exits
     from stayon.errors import exit_code_of
 
-    sys.stderr.write(f"{_text(error)}\n")
+    sys.stderr.write("\n".join([_text(error), *getattr(error, "__notes__", ()), ""]))
     return exit_code_of(error) or exits.FAILED
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stayon.runtime.logs.logger import Logger
     from stayon.runtime.metrics import Metrics
     from stayon.runtime.service import Duration, JobOptions
+    from stayon.runtime.sockets import Sockets
     from stayon.runtime.watchdog import Beat
 
 
@@ -70,6 +71,13 @@ class Context:
     def state_dir(self) -> str:
         """The directory for the service's own data; it exists, and only this account can write there."""
         return self._host.places.state
+
+    @property
+    def sockets(self) -> Sockets:
+        """The sockets that the service manager opened for the service (``Service.installation(sockets=...)``), or kept
+        for it across a restart: a mapping from their names to lists of them.
+        """
+        return self._host.sockets
 
     def ready(self) -> None:
         """The service does its work from now on: the manager is told RUNNING. Later calls do nothing."""

@@ -66,6 +66,7 @@ def _logs(host: Host) -> Iterator[Sample]:
     for level, count in host.equipment.logs.counts().items():
         yield names.LOG_LINES, (level,), float(count)
     yield names.LOG_LOST, (), float(host.equipment.logs.lost())
+    yield names.LOG_DIVERTED, (), float(host.equipment.logs.diverted)
 
 
 def overall(host: Host) -> str:

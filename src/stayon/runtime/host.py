@@ -17,6 +17,7 @@ from stayon.runtime.jobs import Jobs
 from stayon.runtime.outcome import Outcome, text_of
 from stayon.runtime.rooms import start_thread
 from stayon.runtime.service import Declaration, place_of
+from stayon.runtime.sockets import Sockets
 from stayon.runtime.watchdog import Watchdog
 from stayon.runtime.workers import Workers
 
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
 
     from stayon.core.events import Event, Request
     from stayon.core.health import Verdict
+    from stayon.core.places import Places
     from stayon.core.spec import ServiceSpec
     from stayon.core.states import Cell
-    from stayon.core.places import Places
     from stayon.machine import Machine
     from stayon.runtime.calls import Call
     from stayon.runtime.config.live import LiveConfig
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from stayon.runtime.rooms import AsyncRoom, Executor, Seat
     from stayon.runtime.service import Service
     from stayon.runtime.watchdog import Beat
-
 
 # The detail of a request to stop that means: and start again.
 RESTART = "restart"
@@ -101,9 +101,10 @@ class Host:
         self.stopping, self.paused = Flag(clock), Flag(clock)
         self.forced = False
         self.calls = Calls(self.loop, equipment.executor, equipment.async_room)
-        self.watchdog = Watchdog(
-            self.loop, equipment.machine.deadman(equipment.crash_path), spec.hang_timeout_s, self._hung
-        )
+        hung: Callable[[Beat], object] = lambda beat: self.on_hang(beat)  # noqa: E731, PLW0108  # it is set later
+        deadman = equipment.machine.deadman(equipment.crash_path)
+        self.watchdog = Watchdog(self.loop, deadman, spec.hang_timeout_s, hung)
+        self.sockets = Sockets(equipment.machine.socket_store)
         self.calls.on_ended = self.check_all_ended
         self.calls.on_late = self._hook_ended_late
         self.workers = Workers(self.loop, self.watchdog, equipment)
@@ -428,9 +429,6 @@ class Host:
         """The line that ``ctx.status`` gave."""
         self.status_text = text
         self.on_change(self)
-
-    def _hung(self, beat: Beat) -> None:
-        self.on_hang(beat)
 
     def _health_changed(self, name: str, verdict: Verdict) -> None:
         tell = self.log.info if verdict.status == health.OK else self.log.warning

@@ -26,9 +26,9 @@ STDERR = 2
 
 # Who starts a service in a terminal; its log is what the person there reads.
 CONSOLE = "console"
-# Who starts it where standard error leads nowhere (on Windows that passes for a terminal), or into a file for what isn't
-# logged.
-WITHOUT_STDERR = ("scm", "daemon")
+# Who starts it where standard error leads nowhere (on Windows that passes for a terminal), or into a file for what
+# isn't logged.
+WITHOUT_STDERR = ("scm", "daemon", "launchd")
 # Who starts it where the computer's own log, if it takes all, is where one looks for all of it.
 WITH_JOURNAL = "systemd"
 

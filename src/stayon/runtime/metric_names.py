@@ -53,6 +53,11 @@ RELOAD_SUCCESS = Standard(
 
 LOG_LINES = Standard("stayon_log_lines_total", COUNTER, "Log records written, by level.", ("level",))
 LOG_LOST = Standard("stayon_log_lines_lost_total", COUNTER, "Log records that could not be written.")
+LOG_DIVERTED = Standard(
+    "stayon_log_lines_diverted_total",
+    COUNTER,
+    "Log records that the journal did not take, and the log file has instead.",
+)
 STATUS_FAILURES = Standard("stayon_status_write_failures_total", COUNTER, "Status pages that could not be written.")
 PROBES_REFUSED = Standard(
     "stayon_probe_connections_refused_total", COUNTER, "Connections to the probes turned away because of the limit."
@@ -100,6 +105,7 @@ STANDARD = (
     RELOAD_SUCCESS,
     LOG_LINES,
     LOG_LOST,
+    LOG_DIVERTED,
     STATUS_FAILURES,
     PROBES_REFUSED,
     METRICS_DROPPED,

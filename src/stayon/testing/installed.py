@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stayon import exits
 from stayon.core import states
-from stayon.core.installation import Change, Installation, Managed
-from stayon.errors import FailedError, NotPermittedError, StayonError, UnavailableError
+from stayon.core.installation import USER, Change, Installation, Managed
+from stayon.errors import FailedError, NotPermittedError, StayonError, UnavailableError, UsageError
 from stayon.machine import Management
 
 TYPE_CHECKING = False
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from stayon.core.finding import Finding
     from stayon.machine import Program
+    from stayon.ports import LogReader
 
 DEFAULT_ACCOUNT = "nobody"
 
@@ -35,6 +36,8 @@ class FakeServices:
 
     ``refuse[verb]`` is raised when that is asked ("change" too); ``exits_at_start[name]`` makes a start end with that
     exit code; ``findings`` is what the look before an installation finds. Accounts with a backslash have passwords.
+    ``users`` are the services of the account that asks, apart from those of the computer (None: nobody has any of their
+    own); ``left`` is what uninstalling leaves besides the directories, and ``log_reader`` reads where they log.
     """
 
     name = "fake"
@@ -47,6 +50,9 @@ class FakeServices:
         self.refuse: dict[str, StayonError] = {}
         self.exits_at_start: dict[str, int] = {}
         self.findings: list[Finding] = []
+        self.log_reader: LogReader | None = None
+        self.users: FakeServices | None = None
+        self.left: list[str] = []
         self.prepared = 0
         self._pid = 1000
 
@@ -54,9 +60,7 @@ class FakeServices:
         """As the port has it."""
         if "change" in self.refuse:
             raise self.refuse["change"]
-        kept = self.kept.get(name)
-        if kept is not None and not kept.mark:
-            raise NotPermittedError(f"{name} is somebody else's", code="manager.foreign")
+        kept = self._ours(name)
         if wanted is None:
             return self._remove(name, dry_run=dry_run)
         before = self.wanted.get(name)
@@ -83,8 +87,13 @@ class FakeServices:
         self.asked.append((name, verb, tuple(arguments)))
         if verb in self.refuse:
             raise self.refuse[verb]
-        if name not in self.kept:
+        kept = self._ours(name)
+        if kept is None:
             raise UnavailableError(f"{name} is not installed", code="manager.not-installed")
+        if verb not in _AFTER:
+            raise UsageError(f"a fake can't {verb} a service", code="manager.verb")
+        if verb == "start" and kept.state == states.RUNNING:
+            return kept
         tell(f"{verb} {name}, at most {timeout_s:g} s")
         code = self.exits_at_start.get(name, exits.DONE) if verb in ("start", "restart") else exits.DONE
         if code:
@@ -104,11 +113,25 @@ class FakeServices:
         """Somebody else's service of that name."""
         self.kept[name] = Managed(name, states.RUNNING, pid=4, account="root", command="/opt/other", mark="")
 
-    def management(self, _scope: str = "") -> Management:
-        """All that the verbs need, with this one as the manager."""
+    def management(self, scope: str = "") -> Management:
+        """All that the verbs need, with this one as the manager, or that of the account which asks."""
+        if scope == USER and self.users is not None:
+            return self.users.management()
         return Management(
-            self, _command, lambda _wanted, _loaded_from: list(self.findings), {"words": _exported}, self._prepare
+            self,
+            _command,
+            lambda _wanted, _loaded_from: list(self.findings),
+            {"words": _exported},
+            self._prepare,
+            leavings=lambda _name: list(self.left),
+            log_reader=self.log_reader,
         )
+
+    def _ours(self, name: str) -> Managed | None:
+        kept = self.kept.get(name)
+        if kept is not None and not kept.mark:
+            raise NotPermittedError(f"{name} is somebody else's", code="manager.foreign")
+        return kept
 
     def _prepare(self) -> None:
         self.prepared += 1

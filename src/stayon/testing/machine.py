@@ -18,6 +18,7 @@ from stayon.testing.directory_watch import FakeDirectoryWatch
 from stayon.testing.file_lock import FakeFileLock
 from stayon.testing.launcher import FakeLauncher
 from stayon.testing.poller import FakePoller
+from stayon.testing.socket_store import FakeSocketStore
 from stayon.testing.starter import FakeStarter
 from stayon.testing.system_log import FakeSystemLog
 
@@ -42,6 +43,7 @@ class FakeMachine:
     def __init__(self, *, autojump: bool = True) -> None:
         self.clock = ManualClock(autojump=autojump)
         self.starter = FakeStarter()
+        self.socket_store = FakeSocketStore()
         self.control_door = FakeControlDoor()
         self.launcher = FakeLauncher(self.clock)
         self.lock_holders: dict[str, int] = {}
@@ -81,6 +83,7 @@ class FakeMachine:
             open_shared=open_for_reading,
             facts=lambda: dict(self.facts),
             system_log=self._new_system_log,
+            socket_store=self.socket_store,
             management=self.services.management if self.services is not None else None,
         )
 
@@ -93,6 +96,7 @@ class FakeMachine:
         """Remove the directories. Calling it twice is harmless."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.starter.bell.close()
+        self.socket_store.close()
         for watch in self.directory_watches:
             watch.close()
         for poller in self.pollers:

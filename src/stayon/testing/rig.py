@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from stayon.core.spec import ServiceSpec
     from stayon.core.places import Places
+    from stayon.core.spec import ServiceSpec
     from stayon.machine import Machine
     from stayon.runtime.config.host_settings import HostSettings
     from stayon.runtime.config.store import Loaded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from stayon.core.events import Request
+from stayon.core.events import Event, Request
 from stayon.testing.bell import Bell
 
 TYPE_CHECKING = False
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class FakeStarter:
-    """A starter whose wishes are calls of ``ask``. ``reports`` has all it was told, in order."""
+    """A starter whose wishes are calls of ``ask``, and whose news are calls of ``tell``. ``reports`` has all it was
+    told, in order.
+    """
 
     name = "fake"
     is_manager = False
@@ -23,11 +25,16 @@ class FakeStarter:
         self.bell = Bell()
         self.reports: list[Report] = []
         self.attached = False
-        self._asked: deque[Request] = deque()
+        self._asked: deque[Request | Event] = deque()
 
     def ask(self, event: str, detail: str = "", *, exit_code: int = 0, source: str = "test") -> None:
         """Ask for *event*. From any thread."""
         self._asked.append(Request(event, source, detail, exit_code))
+        self.bell.ring()
+
+    def tell(self, kind: str, detail: str = "", code: int = 0) -> None:
+        """Tell that something happened. From any thread."""
+        self._asked.append(Event(kind, detail, code))
         self.bell.ring()
 
     def attach(self) -> int:
@@ -35,8 +42,8 @@ class FakeStarter:
         self.attached = True
         return self.bell.fileno()
 
-    def requests(self) -> list[Request]:
-        """What was asked for since the last call, in order. Never blocks."""
+    def requests(self) -> list[Request | Event]:
+        """What was asked for, and what happened, since the last call, in order. Never blocks."""
         # First the bell, then the list: an ask in between rings once too often, and none is left unheard.
         self.bell.hush()
         return [self._asked.popleft() for _ in range(len(self._asked))]

@@ -16,7 +16,7 @@ from stayon.platforms.daemon import account as accounts
 from stayon.platforms.daemon import limits, words
 from stayon.platforms.daemon.birth import VARIABLE, Birth
 from stayon.platforms.daemon.starter import ignore_questions
-from stayon.platforms.daemon.witness import Limits, Witness
+from stayon.platforms.daemon.witness import Limits, Witness, hear
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,11 +78,18 @@ def detach(plan: Plan) -> Outcome:
             break
         told += said
     os.close(read_fd)
-    os.waitpid(witness, 0)
+    _reap(witness)
     outcome = words.outcome_of(told)
     if was_interrupted and not outcome.is_running:
         raise KeyboardInterrupt
     return outcome
+
+
+def _reap(child: int) -> None:
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        return  # where SIGCHLD is ignored, the system has done it
 
 
 def _fork() -> int:
@@ -99,12 +106,13 @@ def _be_witness(plan: Plan, tell_fd: int) -> NoReturn:
     try:
         os.setsid()
         _turn_standard_handles(plan.output_fd)
+        bell = hear()
         report_fd, daemon_fd = os.pipe()
         daemon = _fork()
         if daemon == 0:
             _be_daemon(plan, daemon_fd)
-        _close_all_but((*_STANDARD, report_fd, tell_fd))
-        Witness(daemon, report_fd, tell_fd, plan.patience).attend()
+        _close_all_but((*_STANDARD, report_fd, tell_fd, *bell))
+        Witness(daemon, (report_fd, tell_fd, bell[0]), plan.patience).attend()
     except BaseException as error:  # noqa: BLE001  # a process of its own: what it doesn't say here, nobody says
         _complain(f"the start can't be watched: {type(error).__name__}: {error}")
     os._exit(exits.DONE)
@@ -145,13 +153,14 @@ def _execute(plan: Plan, birth: Birth) -> NoReturn:
     try:
         os.execve(plan.command[0], plan.command, {**plan.environment, VARIABLE: birth.text()})  # noqa: S606  # no shell: just what is meant
     except OSError as error:
-        refused = NotPermittedError if isinstance(error, PermissionError) else UnavailableError
-        raise refused(
-            "its Python can't be run",
-            where=plan.command[0],
-            why=error.strerror or str(error),
-            hint="Its account must be able to read and run it, and all directories above it.",
-            code="daemon.not-run",
+        where, why = plan.command[0], error.strerror or str(error)
+        hint = "Its account must be able to read and run it, and all directories above it."
+        if isinstance(error, PermissionError):
+            raise NotPermittedError(
+                "its Python can't be run", where=where, why=why, hint=hint, code="daemon.not-run"
+            ) from error
+        raise UnavailableError(
+            "its Python can't be run", where=where, why=why, hint=hint, code="daemon.not-run"
         ) from error
 
 

@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from stayon.errors import NotPermittedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from stayon.platforms.daemon.account import Account
 
 _MODE = 0o750
 
 
-def provide(paths: Iterable[str], account: Account | None, make: Callable[[str, int], None]) -> None:
+def provide(paths: Sequence[str], account: Account | None, make: Callable[[str, int], None]) -> None:
     """Have the directories *paths*, made by *make* where they are missing, belong to *account* (None: to this one),
     with what root has left in them. Raises ``StayonError``.
     """
-    for path in paths:
-        if account is None or _owner(path) != account.uid:
+    if account is None:
+        for path in paths:
             make(path, _MODE)
-        if account is not None:
+        return
+    before = os.umask(0o022)  # it has to get through those above, which stay root's
+    try:
+        for path in paths:
+            if _owner(path) != account.uid:
+                make(path, _MODE)
             _give(path, account)
+        _open_common(paths, account)
+    finally:
+        os.umask(before)
+
+
+def _open_common(paths: Sequence[str], account: Account) -> None:
+    """Let *account* through the directory that has all of them and nothing else; root may have made it for itself."""
+    common = os.path.dirname(paths[0])
+    if any(os.path.dirname(path) != common for path in paths):
+        return
+    fd = os.open(common, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(fd)
+        if found.st_uid == 0 and not found.st_mode & stat.S_IXOTH:
+            os.fchown(fd, -1, account.gid)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) | stat.S_IXGRP)
+    finally:
+        os.close(fd)
 
 
 def _owner(path: str) -> int:

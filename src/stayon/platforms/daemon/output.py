@@ -60,11 +60,8 @@ class Output:
             return
 
     def _not_opened(self, error: OSError) -> NotPermittedError | UnavailableError:
-        refused = NotPermittedError if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP) else UnavailableError
-        return refused(
-            "the file for its output can't be written",
-            where=self.path,
-            why=error.strerror or str(error),
-            hint="Correct its owner and permissions, or take it away.",
-            code="daemon.output",
-        )
+        what, why = "the file for its output can't be written", error.strerror or str(error)
+        hint = "Correct its owner and permissions, or take it away."
+        if error.errno in (errno.EACCES, errno.EPERM, errno.ELOOP):
+            return NotPermittedError(what, where=self.path, why=why, hint=hint, code="daemon.output")
+        return UnavailableError(what, where=self.path, why=why, hint=hint, code="daemon.output")

@@ -154,11 +154,8 @@ class PidFile:
             return self._unsafe("it is a symbolic link")
         if error.errno in (errno.EISDIR, errno.ENXIO):
             return self._no_pid_file("it is no regular file")
-        refused = NotPermittedError if error.errno in (errno.EACCES, errno.EPERM) else UnavailableError
-        return refused(
-            "the pid file can't be written",
-            where=self.path,
-            why=error.strerror or str(error),
-            hint="Name a file in a directory that exists, and where this account may write.",
-            code="daemon.pid-file",
-        )
+        what, why = "the pid file can't be written", error.strerror or str(error)
+        hint = "Name a file in a directory that exists, and where this account may write."
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return NotPermittedError(what, where=self.path, why=why, hint=hint, code="daemon.pid-file")
+        return UnavailableError(what, where=self.path, why=why, hint=hint, code="daemon.pid-file")

@@ -37,29 +37,39 @@ class Limits(Record):
 
 
 class Witness:
-    """Attends the start of the process *daemon*, which reports on *report_fd*; *tell_fd* gets what it says, and what
-    came of it. SIGTERM has the daemon stopped, a second one killed.
+    """Attends the start of the process *daemon*. *fds*: on the first it reports, the second gets what it says and what
+    came of it, the third is the first of ``hear``, called before it was started. SIGTERM has the daemon stopped, a
+    second one killed.
     """
 
-    def __init__(self, daemon: int, report_fd: int, tell_fd: int, limits: Limits) -> None:
-        self._daemon, self._report_fd, self._tell_fd, self._limits = daemon, report_fd, tell_fd, limits
+    def __init__(self, daemon: int, fds: tuple[int, int, int], limits: Limits) -> None:
+        self._daemon, self._limits = daemon, limits
+        self._report_fd, self._tell_fd, self._bell_fd = fds
         self._phase, self._deadline = STARTING, time.monotonic() + limits.start_s
         self._unread, self._is_over = b"", False
 
     def attend(self) -> None:
-        """Return when whoever waits has been told all there is. Blocks; signals are to be blocked when it is called."""
-        bell_fd = _hear(signal.SIGCHLD, signal.SIGTERM)
+        """Return when whoever waits has been told all there is. Blocks; no signal is blocked from here on."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         self._tell(b"%s %d\n" % (words.PID, self._daemon))
         while not self._is_over:
-            fds = [fd for fd in (bell_fd, self._report_fd) if fd != -1]
-            ready = select.select(fds, (), (), max(0.0, self._deadline - time.monotonic()))[0]
+            ready = self._ready((self._bell_fd, self._report_fd), self._deadline - time.monotonic())
             if self._report_fd in ready:
                 self._read()
-            if bell_fd in ready:
-                for signum in os.read(bell_fd, 4096):
+            if self._bell_fd in ready:
+                for signum in os.read(self._bell_fd, 4096):
                     self._heard(signum)
             if not ready:
                 self._too_late()
+
+    def _ready(self, fds: tuple[int, ...], timeout_s: float) -> list[int]:
+        """Which of *fds* can be read, or are at their end."""
+        poll = select.poll()
+        for fd in fds:
+            if fd != -1:
+                poll.register(fd, select.POLLIN)
+        # Rounded up: before the deadline, there would be nothing to do.
+        return [fd for fd, _events in poll.poll(max(0, int(timeout_s * 1000) + 1))]
 
     def _read(self) -> None:
         said = os.read(self._report_fd, 65536)
@@ -85,7 +95,7 @@ class Witness:
         elif signum == signal.SIGCHLD and not self._is_over:
             pid, status = os.waitpid(self._daemon, os.WNOHANG)
             if pid:
-                while self._report_fd != -1 and select.select([self._report_fd], (), (), 0)[0]:
+                while self._ready((self._report_fd,), -1):
                     self._read()
                 self._tell(b"%s %d\n" % (words.EXIT, os.waitstatus_to_exitcode(status)))
                 self._is_over = True
@@ -117,15 +127,18 @@ class Witness:
             return  # who waited is gone; the daemon isn't
 
 
-def _hear(*numbers: int) -> int:
-    """A descriptor from which those signals can be read that come from now on; all others are ignored."""
+def hear() -> tuple[int, int]:
+    """A pipe from which those signals can be read that come from now on and that a witness hears, and its other end;
+    all others are ignored. Call it with all of them blocked.
+
+    Before there is a child: where SIGCHLD is ignored, as it may be here, the system forgets how a child has ended.
+    """
     read_fd, write_fd = os.pipe()
     for fd in (read_fd, write_fd):
         os.set_blocking(fd, False)
     signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False)
     for other in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(other, signal.SIG_IGN)
-    for number in numbers:
-        signal.signal(number, lambda _number, _frame: None)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    return read_fd
+    for heard in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(heard, lambda _number, _frame: None)
+    return read_fd, write_fd

@@ -7,7 +7,6 @@ start by a verb, as a changed property list does nothing to it.
 from __future__ import annotations
 
 import os
-import shlex
 
 from stayon import exits
 from stayon.core import states
@@ -225,7 +224,7 @@ class Launchd:
     def _foreign(self, name: str, job: Job | None, kept: Kept | None) -> Managed:
         content = (kept.content if kept is not None else None) or {}
         words = content.get("ProgramArguments")
-        command = shlex.join(map(str, words)) if isinstance(words, list) else str(content.get("Program", ""))
+        command = _line(words) if isinstance(words, list) else str(content.get("Program", ""))
         return Managed(
             name=name,
             state=states.RUNNING if job is not None and job.pid else states.STOPPED,
@@ -248,7 +247,7 @@ class Launchd:
             since=found.since if is_its_own and found is not None else 0.0,
             account=str(content.get("UserName", self._owner.account)),
             start=str(mark.get("Start", "")),
-            command=shlex.join(content.get("ProgramArguments", ())),
+            command=_line(content.get("ProgramArguments", ())),
             mark=str(mark["Version"]),
             display_name=str(mark.get("DisplayName", "")),
             places=Places(**mark["Places"]) if mark.get("Places") else None,
@@ -296,6 +295,12 @@ def condition(job: Job | None, found: Page | None, *, has_page: bool) -> tuple[s
         return states.STOPPED, found.exit_code, found.why or (exits.meaning(found.exit_code) if found.exit_code else "")
     code = job.exit_code if job is not None and job.exit_code is not None else 0
     return states.STOPPED, code, exits.meaning(code) if code else ""
+
+
+def _line(words: Sequence[object]) -> str:
+    import shlex
+
+    return shlex.join(map(str, words))
 
 
 def _with_places(environment: tuple[tuple[str, str], ...], places: Places) -> tuple[tuple[str, str], ...]:

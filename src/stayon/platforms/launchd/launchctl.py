@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError
 from stayon.platforms.launchd import plist, printed
@@ -32,6 +31,11 @@ class LaunchctlError(Exception):
     def __init__(self, verb: str, code: int, text: str) -> None:
         super().__init__(f"launchctl {verb}: {text} (exit code {code})")
         self.verb, self.code, self.text = verb, code, text
+
+    @property
+    def wants_root(self) -> bool:
+        """Whether root would have been heard: newer ones say "Input/output error", and that root would hear more."""
+        return self.code in (NOT_PERMITTED, ACCESS, NOT_PRIVILEGED) or " as root " in self.text
 
 
 class Launchctl:
@@ -76,6 +80,8 @@ class Launchctl:
         return True
 
     def _run(self, *words: str) -> str:
+        import subprocess
+
         try:
             # Its answers have to be in the one language that is known here.
             done = subprocess.run(
@@ -98,14 +104,14 @@ class Launchctl:
             ) from error
         if done.returncode:
             said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
-            raise LaunchctlError(words[0], done.returncode, said.splitlines()[0] if said else "it said nothing")
+            raise LaunchctlError(words[0], done.returncode, "; ".join(said.splitlines()) or "it said nothing")
         return done.stdout.decode("utf-8", "replace")
 
 
 def explained(error: LaunchctlError, name: str, target: str) -> StayonError:
     """What launchctl's refusal about the service *name* means, and what to do about it."""
     why = f"{error.text} (launchctl {error.verb}, exit code {error.code})"
-    if error.code in (NOT_PERMITTED, ACCESS, NOT_PRIVILEGED):
+    if error.wants_root:
         return NotPermittedError(
             f"launchd does not let this account {error.verb} it",
             where=target,

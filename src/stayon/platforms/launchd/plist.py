@@ -6,9 +6,7 @@ the computer has its list where launchd doesn't look of itself (``sites``).
 
 from __future__ import annotations
 
-import hashlib
 import math
-import plistlib
 
 from stayon.core.installation import AUTO, DELAYED, USER, Change
 from stayon.core.plan import plan
@@ -141,11 +139,15 @@ def definition(wanted: Installation, site: Site) -> dict[str, Any]:
 
 def rendered(content: dict[str, Any]) -> bytes:
     """As XML."""
+    import plistlib
+
     return plistlib.dumps(content, sort_keys=False)
 
 
 def understood(path: str, raw: bytes) -> Kept:
     """The property list whose bytes *raw* stand at *path*."""
+    import plistlib
+
     try:
         content = plistlib.loads(raw)
     except (ValueError, plistlib.InvalidFileException, RecursionError):
@@ -157,6 +159,9 @@ def understood(path: str, raw: bytes) -> Kept:
 
 def digest(content: dict[str, Any]) -> str:
     """What tells two lists apart, whatever the order of their keys, without the digest in them."""
+    import hashlib
+    import plistlib
+
     told = dict(content)
     if isinstance(told.get(MARK), dict):
         told[MARK] = {key: value for key, value in told[MARK].items() if key != "Digest"}
@@ -206,34 +211,37 @@ def warnings(wanted: Installation, site: Site) -> list[Change]:
 
 
 def changes(current: dict[str, Any] | None, wanted: dict[str, Any]) -> list[Change]:
-    """What differs, for people: one line for each thing. *current* is None for a service that is new."""
+    """What differs, for people: one line for each thing, at least one. *current* is None for a service that is new."""
     before, after = (_seen(content) for content in (current or {}, wanted))
-    found = [Change(step.name, step.old or "", step.new or "") for step in plan(before, after)]
+    found = [Change(step.name, _text(step.old), _text(step.new)) for step in plan(before, after)]
     if current is None:
         return [Change("service", "", str(wanted["Label"])), *found]
-    return found
+    return found or [Change("property list", "an older form", "this version's")]
 
 
-def _seen(content: dict[str, Any]) -> dict[str, str]:
-    """*content* in words, by what people call it."""
-    noted = content.get(MARK) if isinstance(content.get(MARK), dict) else None
-    found: dict[str, str] = {}
-    if noted:
-        seen = {"display name": "DisplayName", "description": "Description", "start": "Start", "version": "Version"}
-        found = {name: str(noted[key]) for name, key in seen.items() if noted.get(key)}
+def _text(seen: tuple[str, Any] | None) -> str:
+    return "" if seen is None else seen[0]
+
+
+def _seen(content: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """*content* by what people call it: in words, and what they stand for."""
+    noted = content.get(MARK) if isinstance(content.get(MARK), dict) else {}
+    said = {"display name": "DisplayName", "description": "Description", "start": "Start", "version": "Version"}
+    found: dict[str, tuple[str, Any]] = {
+        name: (str(noted[key]), None) for name, key in said.items() if noted and noted.get(key)
+    }
     for key, value in content.items():
-        if key not in _UNSAID and key not in ("ThrottleInterval", "StandardErrorPath"):
-            name = _WORDS.get(key, key)
-            said = _said(key, value, content)
-            found[name] = f"{found[name]}; {said}" if name in found else said
-    return found
+        if key in _UNSAID:
+            continue
+        name = _WORDS.get(key, key)
+        words, behind = found.get(name, ("", ()))
+        found[name] = words or _said(key, value, content), (*behind, _without_ours(value))
+    return {name: seen for name, seen in found.items() if seen[0]}
 
 
 def _said(key: str, value: Any, content: dict[str, Any]) -> str:
-    if key == "EnvironmentVariables" and isinstance(value, dict):
-        # Its values may be secret; what differs in them is told by a digest of all.
-        names = ", ".join(name for name in value if name not in OUR_VARIABLES)
-        return f"{names} ({digest(value)})" if names else ""
+    if key == "EnvironmentVariables":
+        return ", ".join(_without_ours(value))  # their values may be secret
     if key == "KeepAlive":
         return policy.words(policy.Keeping(value, int(content.get("ThrottleInterval", policy.USUAL_S)), ()))
     if key == "ExitTimeOut":
@@ -241,6 +249,13 @@ def _said(key: str, value: Any, content: dict[str, Any]) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={each}" for name, each in value.items())
     return " ".join(str(each) for each in value) if isinstance(value, list) else str(value)
+
+
+def _without_ours(value: Any) -> Any:
+    """*value*, without the variables that we have put among the user's."""
+    if not isinstance(value, dict):
+        return value
+    return {name: each for name, each in value.items() if name not in OUR_VARIABLES}
 
 
 def _environment(wanted: Installation, site: Site, final: tuple[int, ...]) -> dict[str, str]:

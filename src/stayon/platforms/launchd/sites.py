@@ -102,6 +102,7 @@ class Sites(Record):
                 os.close(fd)
             os.replace(beside, path)
         except OSError as error:
+            _take_away(beside)
             raise refused(path, error) from error
 
 
@@ -140,6 +141,13 @@ class Turn:
 
     def __exit__(self, *_error: object) -> None:
         os.close(self._fd)
+
+
+def _take_away(beside: str) -> None:
+    try:
+        os.unlink(beside)
+    except OSError:
+        return  # it was never made; what is wrong is told already
 
 
 def read(path: str) -> Kept | None:

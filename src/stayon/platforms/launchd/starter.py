@@ -52,12 +52,14 @@ class LaunchdStarter:
         # What could not be told, as an event that the host has not heard of yet.
         self._trouble: list[Event] = []
         self._is_heard = True
+        self._is_attached = self._is_to_leave = False
 
     def attach(self) -> int:
         """Take the signals over; gives the descriptor that is readable when ``requests`` has some.
 
         On the main thread, once.
         """
+        self._is_attached = True
         return self._signals.attach()
 
     def requests(self) -> list[Request | Event]:
@@ -79,18 +81,23 @@ class LaunchdStarter:
                     self._signals.ring()
             else:
                 self._is_heard, self._told = True, now
-        if report.state == STOPPED and report.exit_code in self._final:
+        self._is_to_leave = report.state == STOPPED and report.exit_code in self._final
+        if not self._is_attached:
             self._leave()
 
     def detach(self) -> None:
         """Give the signals back; it is told to the end. On the main thread; calling it twice is harmless."""
         self._signals.detach()
+        # Not before: until here, all that this process has started is ended by the host.
+        self._leave()
 
     def _leave(self) -> None:
-        """Have launchd forget us, once. The command is in a group of its own: launchd kills what is left of ours."""
-        command, self._unload = self._unload, ()
-        if not command:
+        """Have launchd forget us if it is to, once. The command is in a group of its own: launchd kills what is left of
+        ours.
+        """
+        if not self._is_to_leave or not self._unload:
             return
+        command, self._unload = self._unload, ()
         null = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
         try:
             os.posix_spawn(command[0], list(command), os.environ, file_actions=null, setpgroup=0, setsigmask=())

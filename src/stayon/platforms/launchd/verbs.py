@@ -38,9 +38,9 @@ FIRST_LOOK_S, LONGEST_LOOK_S = 0.02, 0.25
 # What a stop may take beyond ExitTimeOut, after which launchd ends the process by force.
 STOP_LIMIT_S = 10.0
 
-# launchd answers so for a moment after a job was unloaded.
-_NOT_YET = (IO_ERROR, NOW_IN_PROGRESS, ALREADY_IN_PROGRESS)
-NOT_YET_S = 5.0
+# How long launchd may answer for a moment after a job was unloaded that it can't load it yet. "Input/output error" may
+# mean that, too; or anything else.
+_NOT_YET_S = {NOW_IN_PROGRESS: 10.0, ALREADY_IN_PROGRESS: 10.0, IO_ERROR: 1.0}
 
 _GONE = (NO_PROCESS, NO_SERVICE)
 
@@ -94,7 +94,7 @@ class Conversation:
         elif verb == "reload":
             self._signal(target, "SIGHUP")
         else:
-            raise UnavailableError(f"launchd can't {verb} a service", code="manager.no-verb")
+            raise UsageError(f"launchd can't {verb} a service", code="manager.verb")
 
     def start(self, target: Target) -> None:
         """Start it, and wait until it is RUNNING, or has finished well. Running already is fine."""
@@ -159,17 +159,16 @@ class Conversation:
 
     def _load(self, target: Target) -> None:
         """Have launchd load it; for a moment after it was unloaded, launchd may not be able to."""
-        limit = min(self._deadline, self._clock.monotonic() + NOT_YET_S)
+        began = self._clock.monotonic()
         while True:
             try:
                 return self._launchctl.bootstrap(target.domain, target.path)
             except LaunchctlError as error:
-                if error.code not in _NOT_YET:
+                limit = min(began + _NOT_YET_S.get(error.code, 0.0), self._deadline)
+                if self._clock.monotonic() >= limit or error.wants_root:
                     raise
                 if self._job(target) is not None:
                     return None  # somebody else was quicker
-                if self._clock.monotonic() >= limit:
-                    raise
             pause(self._clock, LONGEST_LOOK_S)
 
     def _unload(self, target: Target) -> None:

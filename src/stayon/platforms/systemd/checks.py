@@ -80,6 +80,16 @@ def _paths(wanted: Installation) -> Iterable[str]:
             yield os.path.realpath(each)
 
 
+def login_name(account: int) -> str:
+    """What the account with this number is called."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(account).pw_name
+    except KeyError:
+        return str(account)
+
+
 def _check_home(wanted: Installation) -> None:
     from stayon.platforms.places import HOME_VARIABLE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stayon.core import installation
 from stayon.core.installation import Change
 from stayon.core.record import Record
 from stayon.platforms.systemd import hardening, restarts, socket_unit, template, unit
@@ -15,16 +16,15 @@ if TYPE_CHECKING:
     from stayon.core.installation import Installation
     from stayon.platforms.systemd.unit import Target
 
+# What people call a directive; "" for one that says the same as another, or what holds for every service of ours.
 _WORDS = {
     "Description": "description",
     "ExecStart": "command",
-    "ExecReload": "how it is told to reload",
     "DynamicUser": "account",
     "User": "account",
     "Group": "account",
     "Environment": "environment",
     "Wants": "after",
-    "After": "after",
     "TimeoutStartSec": "time to start",
     "TimeoutStopSec": "time to stop",
     "WatchdogSec": "time without a sign of life",
@@ -36,12 +36,19 @@ _WORDS = {
     "Version": "version",
     "Start": "start",
     "Allow": "allow",
+    "Config": "configuration",
+    "Logs": "logs",
+    "State": "state",
+    "Run": "run",
+    "Digest": "",
+    "RefuseManualStart": "",
+    "SyslogIdentifier": "",
+    "After": "",
+    "Sockets": "",
 }
-# What says the same as another directive does, in other words.
-_SILENT = frozenset(
-    ("RefuseManualStart", "Sockets", "FileDescriptorName", "Service", "RemoveOnStop", "WantedBy", "Digest")
-)
-_RESTART = ("Restart", "StartLimit")
+HARDENING, LIMITS, RESTART, OTHERS = "hardening", "limits", "restart", "how systemd keeps it"
+# Of a service that is new, these are as for every other.
+_USUAL = (HARDENING, OTHERS)
 
 
 class Layout(Record):
@@ -86,64 +93,78 @@ def files(wanted: Installation, target: Target, shared: str = "") -> dict[str, s
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[Change]:
-    """How the files differ, in words, a line for each thing. Of variables only the names: their values may be secret."""
-    found: list[Change] = []
+    """How the files differ, in words, a line for each thing. Variables are only named: their values may be secret."""
+    found: dict[str, Change] = {}
     for path in {**old, **new}:
         before, after = understood(old.get(path, "")), understood(new.get(path, ""))
-        if before.text and after.text and not before.intact:
+        if path.endswith(socket_unit.SOCKET):
+            names = before.values("Socket", "FileDescriptorName") or after.values("Socket", "FileDescriptorName")
+            at = [" ".join(file.values("Socket", "ListenStream")) for file in (before, after)]
+            found[path] = Change(f"socket {' '.join(names)}", *at)
             continue
         if not before.text or not after.text:
-            found.append(Change(kind(path), path if before.text else "", path if after.text else ""))
-        if before.text or not path.endswith(socket_unit.SOCKET):
-            found += _of_one(before, after)
-        else:
-            found[-1] = found[-1].replace(new=", ".join([path, *after.values("Socket", "ListenStream")]))
-    return found
+            found[path] = Change(kind(path), path if before.text else "", path if after.text else "")
+        for change in _of_one(before, after):
+            # An instance's drop-in repeats what its template says.
+            found.setdefault(change.name, change)
+    return list(found.values())
 
 
 def _of_one(before: UnitFile, after: UnitFile) -> list[Change]:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    is_new = not before.text
-    names = [each for section in {**before.sections, **after.sections} for each in _names(section, before, after)]
-    for section, directive in names:
-        old, new = before.values(section, directive), after.values(section, directive)
-        group = _group(directive)
-        if old != new and group and not (is_new and group == "hardening"):
-            groups.setdefault(group, []).append((_said(directive, old), _said(directive, new)))
-    return [
-        Change(group, ", ".join(old for old, _ in pairs if old), ", ".join(new for _, new in pairs if new))
-        for group, pairs in groups.items()
-    ]
+    old, new = _grouped(before), _grouped(after)
+    found = []
+    for group in {**old, **new}:
+        was, will = old.get(group, {}), new.get(group, {})
+        if was != will and not (group in _USUAL and not before.text):
+            if group != RESTART:
+                # Of a group of several, what stays the same is left out.
+                was, will = _without(was, will), _without(will, was)
+            found.append(Change(group, _in_words(group, was), _in_words(group, will)))
+    return found
 
 
-def _names(section: str, before: UnitFile, after: UnitFile) -> Iterable[tuple[str, str]]:
-    both = [*before.sections.get(section, ()), *after.sections.get(section, ())]
-    return ((section, directive) for directive in dict(both))
+def _grouped(file: UnitFile) -> dict[str, dict[str, list[str]]]:
+    """The values of all directives, by what people call them."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for section, lines in file.sections.items():
+        for directive in dict(lines):
+            group = _group(directive)
+            if group:
+                groups.setdefault(group, {})[directive] = file.values(section, directive)
+    return groups
+
+
+def _without(one: Mapping[str, list[str]], other: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {name: values for name, values in one.items() if other.get(name) != values}
 
 
 def _group(directive: str) -> str:
-    """What people call it; "" for what another line says already."""
-    if directive in _SILENT:
-        return ""
     if directive in hardening.DIRECTIVES:
-        return "hardening"
-    if directive in unit.PLACES or "Directory" in directive:
-        return "directories" if directive in unit.PLACES else ""
-    if directive.startswith(_RESTART):
-        return "restart"
-    return _WORDS.get(directive, "limits" if directive.startswith("Limit") else "how systemd keeps it")
+        return HARDENING
+    if directive.startswith("Limit"):
+        return LIMITS
+    if directive.startswith(("Restart", "StartLimit")):
+        return RESTART
+    return _WORDS.get(directive, OTHERS)
 
 
-def _said(directive: str, values: list[str]) -> str:
-    if not values:
-        return ""
-    if directive == "Environment":
-        return ", ".join(value.strip('"').partition("=")[0] for value in values)
-    if directive == "DynamicUser":
-        return "one that exists only while it runs" if values[-1] == "yes" else ""
-    text = " ".join(values)
-    plain = _WORDS.get(directive) not in (None, "account") or directive in (*unit.PLACES, "User", "Group")
-    return text.replace("%%", "%") if plain else f"{directive}={text}"
+def _in_words(group: str, said: Mapping[str, list[str]]) -> str:
+    if group == RESTART:
+        return restarts.in_words({name: " ".join(values) for name, values in said.items()})
+    if group == "environment":
+        return ", ".join(value.strip('"').partition("=")[0] for value in said.get("Environment", ()))
+    if group == "account":
+        dynamic = said.get("DynamicUser") == ["yes"]
+        return "one that exists only while it runs" if dynamic else ":".join(_values(said, ("User", "Group")))
+    if group == "memory":
+        return ", ".join(f"{int(value) / 1024**2:g} MB" if value.isdigit() else value for value in _values(said, said))
+    if group in (HARDENING, LIMITS, OTHERS):
+        return ", ".join(f"{name}={value}" for name, values in said.items() for value in values)
+    return " ".join(_values(said, said)).replace("%%", "%")
+
+
+def _values(said: Mapping[str, list[str]], names: Iterable[str]) -> list[str]:
+    return [value for name in names for value in said.get(name, ())]
 
 
 def kind(path: str) -> str:
@@ -153,13 +174,22 @@ def kind(path: str) -> str:
 
 def with_warnings(changes: Iterable[Change], wanted: Installation, target: Target) -> list[Change]:
     """*changes* of an install, with what systemd can't have as it is wanted."""
-    found = list(changes)
+    found = _each_once(changes)
     if not found:
         return []
     warnings = {"restart": restarts.warning(wanted.restart, target.version)}
-    if wanted.start == "delayed":
+    if wanted.start == installation.DELAYED:
         warnings["start"] = "systemd has no delay: it starts when all others that start with the computer have"
     if target.in_home and not {"home", "home-read"}.intersection(wanted.allow):
         found.append(Change("allow", "", "home-read", "its program is in a home directory, which it may read"))
     found = [each.replace(warning=each.warning or warnings.get(each.name, "")) for each in found]
     return found + [Change(name, "", said, why) for name, said, why in unit.without_effect(wanted)]
+
+
+def _each_once(changes: Iterable[Change]) -> list[Change]:
+    """*changes* that have a name, the first of each: a start that is another is one of the unit's lines, too."""
+    found: dict[str, Change] = {}
+    for change in changes:
+        if change.name:
+            found.setdefault(change.name, change)
+    return list(found.values())

@@ -1,4 +1,4 @@
-"""What systemd keeps a service from, and which of ``ALLOWANCES`` relaxes it: systemd.exec(5), systemd.resource-control(5).
+"""What systemd keeps a service from, and which of ``ALLOWANCES`` relaxes it: systemd.exec(5).
 
 As little is allowed as Python, the network and the service's own directories need. What is left out, and why:
 PrivateUsers= (the accounts of others would be nobody's, and many containers can't have it), ProcSubset=pid (hides what

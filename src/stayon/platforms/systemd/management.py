@@ -46,6 +46,9 @@ def management(clock: Clock, scope: str) -> Management:
     )
 
     def places(name: str, env: Mapping[str, str]) -> Places:
+        runtime = f"/run/user/{os.geteuid()}"
+        if is_user and "XDG_RUNTIME_DIR" not in env and os.path.isdir(runtime):
+            env = {**env, "XDG_RUNTIME_DIR": runtime}  # the service has it from its manager, whoever installs it
         return places_of(name, Account(sys.platform, not is_user, home), env)
 
     return Management(

@@ -79,31 +79,39 @@ def _status(report: Report) -> str:
     text = report.why if report.state == states.STOPPED else report.status
     word = _WORDS.get(report.state, "")
     said = ": ".join(part for part in (word, text) if part)
-    # A line of its own would be a message of its own.
+    # What stands on a line of its own is one more message.
     plain = "".join(letter if letter.isprintable() else " " for letter in said)
-    return plain.encode("utf-8", "replace")[:STATUS_BYTES].decode("utf-8", "ignore").strip()
+    return plain.encode()[:STATUS_BYTES].decode("utf-8", "ignore").strip()
 
 
 class NotifySocket:
-    """Where systemd listens: *address* is what NOTIFY_SOCKET says, a path, or "@" and a name without one (unix(7))."""
+    """Where systemd listens: *address* is what NOTIFY_SOCKET says, a path, or "@" and a name without one (unix(7)).
 
-    def __init__(self, address: str) -> None:
+    It is opened when it is first used. *patience_s* is how long a message may wait.
+    """
+
+    def __init__(self, address: str, patience_s: float = PATIENCE_S) -> None:
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-        self._socket.settimeout(PATIENCE_S)
+        self._socket: _socket.socket | None = None
+        self._patience_s, self._has_patience = patience_s, True
 
     def send(self, text: str, fds: Sequence[int] = ()) -> None:
-        """Say *text*, with the descriptors *fds* (SCM_RIGHTS). Waits a second at most, and not at all after a time when
-        it had to be given up, until it works again. Raises ``OSError``.
+        """Say *text*, with the descriptors *fds* (SCM_RIGHTS). Waits no longer than it may, and not at all after a
+        failure, until it works again. Raises ``OSError``.
         """
+        if self._socket is None:
+            self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+            # (Python's own timeout would ask again and again: a socket that isn't connected is always writable.)
+            limit = pack("ll", int(self._patience_s), int(self._patience_s % 1 * 1e6))
+            self._socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDTIMEO, limit)
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, pack(f"{len(fds)}i", *fds))] if fds else []
-        try:
-            self._socket.sendmsg([text.encode()], rights, 0, self._address)
-        except OSError:
-            self._socket.settimeout(0.0)
-            raise
-        self._socket.settimeout(PATIENCE_S)
+        flags = 0 if self._has_patience else _socket.MSG_DONTWAIT
+        self._has_patience = False
+        self._socket.sendmsg([text.encode()], rights, flags, self._address)
+        self._has_patience = True
 
     def close(self) -> None:
         """Give the descriptor back. Calling it twice is harmless."""
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None

@@ -39,9 +39,10 @@ class Sights(Record):
     *look* is lstat(2), None for what isn't there, and raises ``PermissionError`` for what this account may not see.
     *person* is an account by its name (None: there is none), *me* who asks. *members* are who is in a group. *lingers*
     tells whether an account's own systemd runs while it isn't logged on. *unit* gives properties of a unit (none: it
-    isn't there), *drift* what installing would change (raises ``StayonError`` if it can't be). *in_use* says why an address can't be had
-    ("": it can). *label* is a file's type of SELinux, "" where that isn't enforced; *profile* what AppArmor enforces
-    for a program. *controllers* of cgroups bound services here (None: unknown).
+    isn't there), *drop_ins* are files that others have added to it, *drift* what installing would change (raises
+    ``StayonError`` if it can't be). *in_use* says why an address can't be had ("": it can). *label* is a file's type of
+    SELinux, "" where that isn't enforced; *profile* what AppArmor enforces for a program. *controllers* of cgroups
+    bound services here (None: unknown).
     """
 
     version: Callable[[], int]
@@ -51,6 +52,7 @@ class Sights(Record):
     members: Callable[[int], Sequence[int]]
     lingers: Callable[[str], bool]
     unit: Callable[[str], Mapping[str, str]]
+    drop_ins: Callable[[str], Sequence[str]]
     drift: Callable[[Installation], Sequence[Change]]
     in_use: Callable[[str], str]
     is_noexec: Callable[[str], bool]
@@ -67,6 +69,7 @@ def findings(wanted: Installation, loaded_from: Sequence[str], sights: Sights) -
     if account.verdict == BAD or found[0].verdict == BAD:
         return found  # what it may read can't be told of an account that isn't there
     found += unit_state.findings(wanted, sights.unit(unit_of(wanted.name)), sights.drift)
+    found += unit_state.drop_ins(sights.drop_ins(wanted.name))
     person, files = _person(wanted, sights), _files(wanted.command, sights)
     places = [*files, *(path for path in loaded_from if path not in files)]
     found += [
@@ -101,7 +104,7 @@ def _account(wanted: Installation, sights: Sights) -> Finding:
         return Finding(OK, "runs as", "an account of its own, which systemd makes while it runs (DynamicUser)")
     person = sights.person(name)
     if person is None:
-        text = f"there is no account {name}. Make it: sudo useradd --system --no-create-home {name}. Or leave it to systemd"
+        text = f"there is no account {name}. Make it: sudo useradd --system {name}. Or leave --account out"
         return Finding(BAD, "runs as", text, exits.USAGE)
     if person.uid == unix_access.ROOT:
         text = f"{name} may do everything: a service seldom needs that. See what --allow can give it instead"
@@ -179,7 +182,7 @@ def _unwritable(paths: Sequence[str], person: Person, sights: Sights) -> Finding
             (stops, who), whose = found, "root's" if person.uid is None else f"root's or {person.name}'s"
             text = (
                 f"{path}: {who} could change what it runs, in {stops.path} ({_permissions(stops)}). Make it {whose} "
-                f"alone: sudo chown -R root:root {stops.path} && sudo chmod -R go-w {stops.path}. Or put a copy into /opt"
+                f"alone (sudo chown -R root:root {stops.path}; sudo chmod -R go-w {stops.path}), or copy it to /opt"
             )
             return Finding(BAD, "unwritable", text, exits.NOT_PERMITTED)
     return Finding(OK, "unwritable", "nobody else may change what it runs")
@@ -279,7 +282,7 @@ def _guards(wanted: Installation, _person: Person, sights: Sights) -> list[Findi
     return found
 
 
-def _journal(wanted: Installation, _person: Person, sights: Sights) -> list[Finding]:
+def _journal(_wanted: Installation, _person: Person, sights: Sights) -> list[Finding]:
     if sights.journal_lasts():
         return []
     text = (

@@ -10,6 +10,8 @@ from stayon.core.duration import text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stayon.core.restart import Policy
 
 # What holds where the service says nothing: as everywhere with a manager, back-off without an end.
@@ -40,7 +42,7 @@ def unit_directives(policy: Policy | None) -> list[tuple[str, str]]:
 def service_directives(policy: Policy | None, version: int) -> list[tuple[str, str]]:
     """The lines of [Service]: whether, and after how long."""
     policy = policy or DEFAULT
-    # A signal or 130 and 143 is how a service ends that was asked to before it was ready: that is no failure.
+    # How it ends if it is asked to before it is ready: that is no failure.
     lines = [("SuccessExitStatus", f"{exits.INTERRUPTED} {exits.TERMINATED}")]
     if policy.name == restart.NEVER:
         return [("Restart", "no"), *lines]
@@ -50,7 +52,7 @@ def service_directives(policy: Policy | None, version: int) -> list[tuple[str, s
     cap_s = max(policy.cap_s, first_s)
     if _grows(policy) and version >= STEPS_SINCE:
         lines += [("RestartSteps", str(_steps(policy, first_s, cap_s))), ("RestartMaxDelaySec", span(cap_s))]
-    final = [str(code) for code in policy.final if 0 < code <= 255]  # noqa: PLR2004  # an exit code is a byte
+    final = [str(code) for code in policy.final if 0 < code <= 255]
     return [*lines, ("RestartPreventExitStatus", " ".join(final))] if final else lines
 
 
@@ -66,6 +68,24 @@ def warning(policy: Policy | None, version: int) -> str:
     if policy.budget is not None:
         lost.append("systemd knows no budget of failures")
     return "; ".join(lost)
+
+
+def in_words(said: Mapping[str, str]) -> str:
+    """What the directives that are *said* come to, for people."""
+    if not said:
+        return ""
+    if "Restart" not in said:
+        return ", ".join(f"{name}={value}" for name, value in said.items())
+    if said["Restart"] == "no":
+        return "never"
+    words = f"{'always' if said['Restart'] == 'always' else 'after a failure'}, in {said.get('RestartSec', '100ms')}"
+    if "RestartMaxDelaySec" in said:
+        words += f", growing to {said['RestartMaxDelaySec']}"
+    if "StartLimitBurst" in said:
+        words += f", {int(said['StartLimitBurst']) - 1} times within {said.get('StartLimitIntervalSec', '10s')}"
+    if "RestartPreventExitStatus" in said:
+        words += f"; not after exit code {', '.join(said['RestartPreventExitStatus'].split())}"
+    return words
 
 
 def _grows(policy: Policy) -> bool:

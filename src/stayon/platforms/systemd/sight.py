@@ -52,6 +52,9 @@ _PAUSED = "paused"
 # CLD_EXITED: ExecMainStatus is an exit code; else it is the number of a signal.
 _EXITED = "1"
 
+# From here on, an exit code is systemd's.
+BEFORE_IT_RAN = 200
+
 # What systemd itself ends a process with that it could not start (systemd.exec(5), "PROCESS EXIT CODES").
 _BEFORE = {
     200: "its directory can't be entered",
@@ -88,6 +91,9 @@ def managed(name: str, shown: Mapping[str, str], files: tuple[UnitFile, ...], no
     if state == states.RUNNING and status.partition(":")[0] == _PAUSED:
         state = states.PAUSED
     code, why = ending(shown) if state == states.STOPPED else (0, "")
+    if code in exits.MEANINGS and code and status:
+        # Its last word says more than the code it ended with.
+        why, status = status, ""
     if waits:
         why = f"{why}; {_next(shown, now[1])}" if why else _next(shown, now[1])
     return Managed(
@@ -117,8 +123,8 @@ def ending(shown: Mapping[str, str]) -> tuple[int, str]:
     code = status if exited else -status
     how = _RESULTS.get(result, "")
     if exited and status:
-        how = f"{how}; " if how else ""
-        return code, f"{how}exit code {status} ({_BEFORE.get(status) or exits.meaning(status)})"
+        # A code that says why is more than "it was not ready".
+        return code, _BEFORE.get(status) or (how if status not in exits.MEANINGS and how else exits.meaning(status))
     return code or exits.FAILED, how or (exits.meaning(code) if code else result)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stayon.core.finding import Finding
     from stayon.core.installation import Installation
     from stayon.platforms.systemd.systemctl import Systemctl
-    from stayon.ports import ServiceManager
+    from stayon.platforms.systemd.units import Units
 
 LINGER = "/var/lib/systemd/linger"
 CONTROLLERS = "/sys/fs/cgroup/cgroup.controllers"
@@ -29,14 +29,14 @@ _PROFILES = "/sys/kernel/security/apparmor/profiles"
 _ACCESS_LIST = "system.posix_acl_access"
 
 
-def preflight(manager: ServiceManager, systemctl: Systemctl) -> Callable[[Installation, Sequence[str]], list[Finding]]:
+def preflight(manager: Units, systemctl: Systemctl) -> Callable[[Installation, Sequence[str]], list[Finding]]:
     """Looks at an installation on this computer."""
     return lambda wanted, loaded_from: findings(
         wanted, [_existing(each) for each in loaded_from], sights(manager, systemctl)
     )
 
 
-def sights(manager: ServiceManager, systemctl: Systemctl) -> Sights:
+def sights(manager: Units, systemctl: Systemctl) -> Sights:
     """How it looks here."""
     me = pwd.getpwuid(os.geteuid()).pw_name if _has_name(os.geteuid()) else str(os.geteuid())
 
@@ -52,6 +52,7 @@ def sights(manager: ServiceManager, systemctl: Systemctl) -> Sights:
         members=members,
         lingers=lambda name: os.path.exists(os.path.join(LINGER, name)),
         unit=unit,
+        drop_ins=manager.leavings,
         drift=lambda wanted: manager.change(wanted.name, wanted, dry_run=True),
         in_use=in_use,
         is_noexec=lambda path: bool(os.statvfs(path).f_flag & os.ST_NOEXEC),
@@ -109,7 +110,7 @@ def _has_name(uid: int) -> bool:
 
 
 def in_use(address: str) -> str:
-    """Why *address* ("HOST:PORT", "/path") can't be listened at; "" if it can. Opens it for a moment, and not to all."""
+    """Why *address* ("HOST:PORT", "/path") can't be listened at; "" if it can. Opens it for a moment."""
     import socket
 
     if address.startswith("/"):

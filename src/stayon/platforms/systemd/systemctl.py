@@ -69,14 +69,14 @@ class Systemctl:
 
     def verify(self, directory: str, units: Sequence[str], version: int) -> Answer:
         """``systemd-analyze verify`` of *units*, which are in *directory*."""
-        options = ["--man=no", *(["--recursive-errors=no"] if version >= 250 else [])]  # noqa: PLR2004  # since 250
+        options = ["--man=no", *(["--recursive-errors=no"] if version >= 250 else [])]
         words = ["systemd-analyze", *(["--user"] if self.for_user else []), "verify", *options]
         return self._run([*words, *(os.path.join(directory, unit) for unit in units)], QUICK_S)
 
     def explained(self, answer: Answer, asked: str) -> StayonError:
         """What *answer* to what was *asked* means."""
         lines = answer.text.strip().splitlines() or [f"exit code {answer.code}"]
-        why = lines[0]
+        why = lines[0].rstrip(".")
         if any(sign in answer.text for sign in _DENIED):
             return NotPermittedError(
                 f"systemd doesn't let this account {asked}",
@@ -86,6 +86,12 @@ class Systemctl:
             )
         if any(sign in answer.text for sign in _UNREACHABLE):
             return self._unreachable(why)
+        if "Operation refused" in answer.text:
+            return FailedError(
+                "it is disabled: nobody may start it",
+                hint="Have it started by hand: install it with --start manual.",
+                code="systemd.disabled",
+            )
         error = FailedError(f"systemd refused to {asked}", why=why, code="systemd.refused")
         error.details = tuple(lines[1:])
         return error

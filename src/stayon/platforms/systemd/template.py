@@ -23,9 +23,23 @@ _SPECIFIER = "%i"
 
 # Directives that add up: an empty one takes back what was said before. (Dependencies can't be taken back.)
 _LISTS = frozenset(
-    "ExecStart ExecReload Environment ReadWritePaths ConfigurationDirectory LogsDirectory StateDirectory"
-    " RuntimeDirectory CapabilityBoundingSet AmbientCapabilities RestrictAddressFamilies SystemCallFilter"
-    " SystemCallArchitectures SuccessExitStatus RestartPreventExitStatus".split()
+    (
+        "ExecStart",
+        "ExecReload",
+        "Environment",
+        "ReadWritePaths",
+        "ConfigurationDirectory",
+        "LogsDirectory",
+        "StateDirectory",
+        "RuntimeDirectory",
+        "CapabilityBoundingSet",
+        "AmbientCapabilities",
+        "RestrictAddressFamilies",
+        "SystemCallFilter",
+        "SystemCallArchitectures",
+        "SuccessExitStatus",
+        "RestartPreventExitStatus",
+    )
 )
 # What the others are if nothing is said, where an empty value doesn't say that.
 _UNSAID = {"WatchdogSec": "0", "RestartSteps": "0", "RestartMaxDelaySec": "infinity", "StartLimitBurst": "5"}

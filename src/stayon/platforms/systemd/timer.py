@@ -1,4 +1,4 @@
-"""Jobs as timers of systemd: for each, NAME-JOB.timer and the service that runs it once (systemd.timer(5), systemd.time(7)).
+"""Jobs as timers of systemd: for each, NAME-JOB.timer and the service that runs it once (systemd.timer(5)).
 
 What systemd does otherwise than the service itself: a run of a job that is still running is left out, and one that
 fails is not tried again.
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 
+_ACCOUNT_LETTERS = _LETTERS - {"."}
+
 # What only a program that stays on has use for.
 _NOT_ONCE = (
     "ExecReload",
@@ -39,9 +41,8 @@ _NOT_ONCE = (
 
 _DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY_NAMES = {name.upper(): number for number, name in enumerate(_DAYS[:7])}
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _MONTH_NAMES = {name: number for number, name in enumerate(_MONTHS, 1)}
-_ALL_DAYS = frozenset(range(7))
 
 
 def files(wanted: Installation, target: Target) -> dict[str, str]:
@@ -90,6 +91,11 @@ def _once(wanted: Installation, job: JobSpec, target: Target) -> Sections:
     command = command_line((*wanted.command, "--once", job.name))
     lines = [("Type", "oneshot"), ("ExecStart", command)]
     kept = [each for each in whole["Service"] if each[0] not in (*_NOT_ONCE, "Type", "ExecStart", "TimeoutStartSec")]
+    base = wanted.name.partition("@")[0]
+    if ("DynamicUser", "yes") in kept and _ACCOUNT_LETTERS.issuperset(base) and not base[0].isdigit():
+        # The service's own, which has the directories, and else would be called as this unit: systemd.exec(5).
+        kept.append(("User", base))
+    kept.append(("RuntimeDirectoryPreserve", "yes"))  # or the end of one would take it away under the others
     # A oneshot is starting as long as it runs.
     limit = "infinity" if job.timeout_s is None else span(job.timeout_s + wanted.stop_timeout_s + unit.START_MARGIN_S)
     about = [each for each in whole["Unit"] if each[0] in ("Wants", "After")]
@@ -131,11 +137,11 @@ def _day_of_month(field: str, months: str, rule: Cron) -> str:
 
 
 def _weekdays(field: str, rule: Cron) -> str:
-    """ "" for every day, else the days by name."""
+    """The days by name, and nothing for every day."""
     if "#" in field or "L" in field:
         raise _impossible(rule, f"the day of week {field!r}")
     found = {number % 7 for number in _expanded(field, 0, 7, _DAY_NAMES)}
-    return "" if _ALL_DAYS <= found else ",".join(_DAYS[number] for number in sorted(found))
+    return "" if len(found) == len(_DAY_NAMES) else ",".join(_DAYS[number] for number in sorted(found))
 
 
 def _numbers(field: str, low: int, high: int, names: dict[str, int] | None = None) -> str:

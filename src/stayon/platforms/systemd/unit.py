@@ -1,4 +1,4 @@
-"""From a wanted ``Installation`` to the text of its unit: pure. systemd.unit(5), systemd.service(5), systemd.exec(5)."""
+"""From a wanted ``Installation`` to the text of its unit: pure. systemd.unit(5), .service(5), .exec(5)."""
 
 from __future__ import annotations
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 DIGEST = "Digest"
 
+# What systemd takes for blank; Python has more.
+_BLANKS = " \t\r"
+
 HEAD = """\
 # Made by stayon; the next install writes it anew, and refuses to if it was edited.
 # Changes of your own are kept in a drop-in: systemctl edit UNIT
@@ -57,13 +60,13 @@ def understood(text: str) -> UnitFile:
     """What *text* says. Lines that go on in the next one are joined (systemd.syntax(7)); we write none."""
     sections: Sections = {}
     current: list[tuple[str, str]] = []
-    for line in text.replace("\\\n", " ").splitlines():
-        stripped = line.strip()
+    for line in text.replace("\\\n", " ").split("\n"):
+        stripped = line.strip(_BLANKS)
         if stripped.startswith("[") and stripped.endswith("]"):
             current = sections.setdefault(stripped[1:-1], [])
         elif stripped and stripped[0] not in "#;" and "=" in stripped:
             name, _, value = stripped.partition("=")
-            current.append((name.strip(), value.strip()))
+            current.append((name.strip(_BLANKS), value.strip(_BLANKS)))
     ours = OURS in sections
     head, marker, said = text.rpartition(f"{DIGEST}=")
     return UnitFile(text, sections, ours, ours and bool(marker) and said == digest(head) + "\n")
@@ -74,6 +77,6 @@ def difference(there: str, wanted: str, path: str) -> list[str]:
     from difflib import unified_diff
 
     def lines(text: str) -> list[str]:
-        return [line for line in text.splitlines() if not line.startswith(f"{DIGEST}=")]
+        return [line for line in text.split("\n") if not line.startswith(f"{DIGEST}=")]
 
     return list(unified_diff(lines(wanted), lines(there), "stayon's", path, n=1, lineterm=""))

@@ -20,7 +20,6 @@ PROPERTIES = (
     "ActiveState",
     "Result",
     "NRestarts",
-    "DropInPaths",
     "NeedDaemonReload",
 )
 
@@ -42,13 +41,17 @@ def findings(
     elif is_there:
         found.append(Finding(OK, "unit", f"{unit.get('ActiveState', '')}, {unit.get('UnitFileState') or 'static'}"))
     found += _drift(wanted, drift, is_there=is_there)
-    if unit.get("DropInPaths"):
-        text = f"{unit['DropInPaths']}: kept, and goes before what install makes"
-        found.append(Finding(OK, "drop-ins", text))
     if unit.get("NeedDaemonReload") == "yes":
         text = f"its files have been changed, and systemd hasn't read them: {systemctl} daemon-reload"
         found.append(Finding(WARNING, "unread", text))
     return found
+
+
+def drop_ins(paths: Sequence[str]) -> list[Finding]:
+    """What others have added to the unit; nothing if nobody has."""
+    if not paths:
+        return []
+    return [Finding(OK, "drop-ins", f"{', '.join(paths)}: kept, and go before what install makes")]
 
 
 def _failed(name: str, unit: Mapping[str, str], systemctl: str) -> Finding:

@@ -5,8 +5,7 @@ Units without our mark, and ours that somebody has edited, are looked at and nev
 
 from __future__ import annotations
 
-import os
-
+from stayon.core import installation
 from stayon.core.installation import Change, Managed
 from stayon.core.nearest import did_you_mean
 from stayon.core.record import Record
@@ -18,7 +17,7 @@ from stayon.platforms.undo import Act, nothing, perform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from stayon.core.installation import Installation
     from stayon.platforms.systemd.definition import Layout
@@ -66,11 +65,11 @@ class Units:
         files = definition.files(wanted, target, shared)
         self._check_intact(current.files, files)
         acts = self._acts(where, wanted, current, files)
-        changes = [change for act in acts for change in (act.change, *act.more) if change.name]
-        if changes:
+        changes = [change for act in acts for change in (act.change, *act.more)]
+        if acts:
             checks.verify(self._systemctl, files, self._sharing(where), target.version)
         if not dry_run:
-            changes = [change for change in perform(acts) if change.name]
+            changes = perform(acts)
         return definition.with_warnings(changes, wanted, target)
 
     def ask(
@@ -100,7 +99,7 @@ class Units:
             shown_only = sight.managed(name, shown, (), self._now())
             return shown_only.replace(command=shown["FragmentPath"] or shown["LoadState"], mark="")
         found = sight.managed(name, shown, files, self._now())
-        return found.replace(account=f"the user {self._account}") if self._systemctl.for_user else found
+        return found.replace(account=checks.login_name(self._account)) if self._systemctl.for_user else found
 
     def names(self) -> list[str]:
         """As the port says."""
@@ -121,13 +120,26 @@ class Units:
         acts: list[Act] = []
         if changed:
             said = definition.differences({each: current.files.get(each, "") for each in changed}, changed)
-            acts = [*self._switching(current.enabled & gone.keys(), on=False)]
+            acts = [*self._hushing(gone), *self._switching(current.enabled & gone.keys(), on=False)]
             acts += [self._reload_after_undo(said), *self._writing(current, changed), self._reload()]
         automatic = socket_unit.starts_with_computer(wanted)
         sockets = {each for each in files if each.endswith(socket_unit.SOCKET)}
         units = {where.unit, *sockets}
         acts += self._switching(units - current.enabled if automatic else frozenset(), on=True)
         return acts + self._switching(frozenset() if automatic else current.enabled & units, on=False)
+
+    def _hushing(self, sockets: Iterable[str]) -> list[Act]:
+        """Have systemd listen no more for *sockets*, which go."""
+
+        def act(each: str) -> Act:
+            def stop() -> Undo:
+                was_listening = self._systemctl.ask("is-active", "--quiet", "--", each).code == 0
+                self._systemctl.do("stop", "--", each)
+                return (lambda: self._systemctl.do("start", "--", each)) if was_listening else nothing
+
+            return Act(_SILENT, stop)
+
+        return [act(each) for each in sockets]
 
     def _reload_after_undo(self, said: Sequence[Change]) -> Act:
         """systemd has to look again when files have been taken back, which is after all others are undone."""
@@ -160,9 +172,8 @@ class Units:
                 self._systemctl.do(verbs[0], "--", each)
                 return lambda: self._systemctl.do(verbs[1], "--", each)
 
-            old, new = ("", "by itself") if on else ("by itself", "when it is asked to")
-            name = "starts" if each.endswith(unit.SERVICE) else "listens"
-            return Act(Change(name, old, new), switch)
+            old, new = (installation.MANUAL, installation.AUTO) if on else (installation.AUTO, installation.MANUAL)
+            return Act(Change("start", old, new) if each.endswith(unit.SERVICE) else _SILENT, switch)
 
         return [act(each) for each in sorted(units)]
 

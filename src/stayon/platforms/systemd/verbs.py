@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stayon import exits
 from stayon.core.duration import text
 from stayon.errors import FailedError, StayonError, TemporaryError, UsageError
 from stayon.platforms.systemd import sight
@@ -86,6 +85,8 @@ class Conversation:
     def _not_started(self, unit: str, failed: StayonError) -> StayonError:
         shown = self._systemctl.show(unit, sight.PROPERTIES)
         code, why = sight.ending(shown)
+        if code > 0:
+            why = f"exit code {code} ({why})"
         if shown["ActiveState"] in _ALIVE:
             why = "it is running by now: systemd has started it again"
         error = FailedError(
@@ -94,7 +95,7 @@ class Conversation:
             hint=f"Its log may say why: journalctl -u {unit} -n 20",
             code="systemd.start-failed",
         )
-        if code in exits.MEANINGS:
+        if 0 < code < sight.BEFORE_IT_RAN:
             error.exit_code = code
         return error
 

@@ -19,17 +19,20 @@ ROOM = 1024 * 1024
 # What is longer stands only in its field.
 _SHORT = 128
 _LONG = 8192
+_INDENT = "\n    "
 
 
 def plain(entry: Entry) -> Entry:
     """*entry* with its values as text: a ``str`` as it is, all else as JSON; and with a message that has the short
-    ones as ``name=value``, and the stack of its exception below. Never raises for what is in it.
+    ones as ``name=value``, and below that the stack of its exception, and texts of several lines. Never raises for
+    what is in it.
     """
     message = entry.message
     shown = message if type(message) is str else text_of(message)
     if len(shown) > ROOM:
         shown = _cut(shown, ROOM)
     fields: dict[str, str] = {}
+    below = ""
     items, room = entry.fields.items(), ROOM
     for given, value in items if len(items) <= FIELD_LIMIT else islice(items, FIELD_LIMIT):
         name = given if type(given) is str else text_of(given)
@@ -43,12 +46,16 @@ def plain(entry: Entry) -> Entry:
         fields[name] = text
         if len(pair) <= _SHORT:
             shown = f"{shown} {name}={pair}"
+        elif "\n" in text:
+            below += f"\n{name}:{_INDENT}{text.replace(chr(10), _INDENT)}"
     if not shown.isprintable():
         shown = _printable_lines(shown)
     if entry.exception is not None:
         from stayon.runtime.logs.encode import stack_text
 
         shown = f"{shown}\n{_printable_lines(_cut(stack_text(entry.exception), ROOM))}"
+    if below:
+        shown += _printable_lines(below)
     return Entry(entry.time, entry.level, entry.logger, entry.job, shown, entry.event_id, fields, None)
 
 
