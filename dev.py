@@ -246,10 +246,10 @@ def do_without(why: str, cure: str) -> None:
 
 
 def bring_all(venv: Venv) -> None:
-    """See that every test has what it needs: Debian's tools, unless this is Windows, and what tests/windows keeps."""
-    for tool in () if ON_WINDOWS else (PROMTOOL, WINE, SYSTEMD, DBUS):
+    """See that every test has what it needs: Debian's tools on Linux; what tests/windows keeps, where that can run."""
+    for tool in (PROMTOOL, WINE, SYSTEMD, DBUS) if sys.platform == "linux" else ():
         bring(tool)
-    if live([venv.python, ROOT / "tests" / "windows" / "fetch.py"]) != 0:
+    if sys.platform != "darwin" and live([venv.python, ROOT / "tests" / "windows" / "fetch.py"]) != 0:
         do_without("what tests of Windows services need could not be fetched", "It comes from pypi.org and Wine.")
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 
 from stayon import platforms
+from stayon.core import states
 from stayon.core.levels import CRITICAL
 from stayon.core.record import Record
 from stayon.errors import ConfigError, NotPermittedError, StayonError, TemporaryError
@@ -32,8 +33,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stayon.core.spec import ServiceSpec
     from stayon.core.places import Places
+    from stayon.core.spec import ServiceSpec
     from stayon.machine import Machine
     from stayon.ports import FileLock, Starter
     from stayon.runtime.config.store import Loaded
@@ -49,6 +50,9 @@ SWITCH_S = 0.001
 
 # How many of the processes that a service has left running are named.
 NAMED = 20
+
+# How long after the start, and then after RUNNING, its first jobs are under way and it has loaded what it needs.
+SETTLED_AFTER_S = 1.0
 
 # How long what is left of the main thread's work may take once the service has stopped.
 GRACE_S = 5.0
@@ -382,6 +386,13 @@ class _Run:
                 os.register_at_fork(after_in_child=server.leave_to_parent)
         hosted.on_change = _Showing(host, page).changed
         loop.call_later(view.BEAT_S, self._beat, page, control)
+        loop.call_later(SETTLED_AFTER_S, self._settle)
+
+    def _settle(self) -> None:
+        if self._host.state == states.START_PENDING:
+            self._loop.call_later(SETTLED_AFTER_S, self._settle)
+        else:
+            self._machine.settle()
 
     def _probes(self) -> ProbeServer | None:
         if not self._host.spec.probes:

@@ -52,8 +52,9 @@ def nothing_left(_name: str) -> Sequence[str]:
 class Management(Record):
     """What only the verbs need of a computer; a service that runs never loads it.
 
-    *manager* is None where nobody keeps services: then ``start`` makes a daemon of it. *command* gives the words that a manager has to run for a program. *preflight* looks at an installation before it is
-    made, and at the files that the program was loaded from. *exports* gives an installation as text that makes it
+    *manager* is None where nobody keeps services: then ``start`` makes a daemon of it. *command* gives the words that a
+    manager has to run for a program. *preflight* looks at an installation before it is made, and at the files that the
+    program was loaded from. *exports* gives an installation as text that makes it
     without stayon, by the format's name. *prepare* is called after each installation: what makes a start quicker.
     *log_reader* reads the computer's own log, where services that are kept log there and to no file. *places* is where
     services that it keeps have their things, by name and environment (None: as ``Machine.places`` has it). *leavings*
@@ -85,6 +86,10 @@ class NoSockets:
         """There are none."""
 
 
+def nothing() -> None:
+    """There is nothing to be done here."""
+
+
 def no_system_log(_source: str, _rest: str) -> SystemLog | None:
     """None: the computer has no log of its own, or none that is known."""
     return None
@@ -94,11 +99,12 @@ class Machine(Record):
     """All ports of one computer, chosen once. Callables make a new adapter each time.
 
     *system_log* gives the computer's own log for what *source* says; *rest* tells its readers where to look for more.
-    *management* is for "system" services, those of one "user", or ("") what fits who asks. *sweep* ends all that this
-    process has started, and what that has, and gives their names; it is called when the service has stopped. *become* goes on as a command with more environment variables, and
-    *keeps_process* says whether that is this very process, rid of its threads. *open_shared* opens a file for reading
-    so that others may rename and remove it meanwhile. *parses_apart*: a short-lived child that parses a file saves this
-    process more than it costs.
+    *management* is for "system" services, those of one "user", or ("") what fits who asks. *settle* is called once,
+    soon after the start: it gives back what only that has needed. *sweep* ends all that this process has started, and
+    what that has, and gives their names; it is called when the service has stopped. *become* goes on as a command with
+    more environment variables, and *keeps_process* says whether that is this very process, rid of its threads.
+    *open_shared* opens a file for reading so that others may rename and remove it meanwhile. *parses_apart*: a
+    short-lived child that parses a file saves this process more than it costs.
     """
 
     clock: Clock
@@ -125,3 +131,4 @@ class Machine(Record):
     management: Callable[[str], Management] | None = None
     socket_store: SocketStore = NoSockets()
     sweep: Callable[[], Sequence[str]] = tuple
+    settle: Callable[[], None] = staticmethod(nothing)

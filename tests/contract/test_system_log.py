@@ -118,8 +118,8 @@ class Rig:
 
 
 @pytest.fixture
-def rig(kind: str, tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(kind, tmp_path)
+def rig(kind: str, short_tmp: Path) -> Iterator[Rig]:
+    made = Rig(kind, short_tmp)
     yield made
     made.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -55,12 +56,15 @@ def test_no_shell_looks_at_the_arguments(launcher) -> None:
 
 
 def test_the_environment_is_ours_or_the_given_one(launcher, monkeypatch) -> None:
-    """None: ours. Given: that and nothing else."""
+    """None: ours. Given: that and nothing else, but the mark by which it is known again."""
     monkeypatch.setenv("STAYON_TEST", "inherited")
     child = launcher.spawn(["printenv", "STAYON_TEST"])
     assert (read_all(child), child.wait(5)) == (b"inherited\n", 0)
     child = launcher.spawn(["/usr/bin/env"], env={"ONLY": "this"})
-    assert (read_all(child), child.wait(5)) == (b"ONLY=this\n", 0)
+    only, mark = read_all(child).splitlines()
+    assert only == b"ONLY=this"
+    assert mark.startswith(b"STAYON_RUN=")
+    assert child.wait(5) == 0
 
 
 def test_a_file_that_may_not_be_run(launcher, tmp_path) -> None:
@@ -114,6 +118,58 @@ def test_what_the_child_left_behind_can_still_be_killed(launcher, is_ready) -> N
     assert is_ready(grandchild)
     assert read_all(child) == b""
     os.close(grandchild)
+
+
+# It forks twice with a session between, as daemons do, closes everything, says its number, and sleeps; what it is given
+# happens right before.
+DAEMON = """
+import os, sys, time
+if os.fork(): os._exit(0)
+os.setsid()
+if os.fork(): os._exit(0)
+os.write(1, b"%d " % os.getpid())
+{}
+time.sleep(600)
+"""
+
+GONE = {
+    "forked": "os.closerange(0, 100)",
+    "executed": "os.execvp('sleep', ['sleep', '600'])",
+}
+
+
+@pytest.mark.linux
+@pytest.mark.parametrize("how", GONE)
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_what_has_become_a_daemon_ends_too(launcher, is_ready, how: str, end: str) -> None:
+    """It has left the child, its group and its session, and the child has ended long since."""
+    child = launcher.spawn([sys.executable, "-S", "-c", DAEMON.format(GONE[how])])
+    daemon = os.pidfd_open(int(os.read(child.output, 100)))
+    assert child.wait(10) == 0
+    assert not is_ready(daemon, 0)
+    if end == "kill":
+        child.kill()
+    else:
+        assert child.stop(10) == 0
+    assert is_ready(daemon)
+    os.close(daemon)
+    os.close(child.output)
+
+
+@pytest.mark.linux
+def test_the_daemon_of_another_child_lives_on(launcher, is_ready) -> None:
+    """Each child's descendants have a mark of their own."""
+    children = [launcher.spawn([sys.executable, "-S", "-c", DAEMON.format(GONE["executed"])]) for _ in range(2)]
+    daemons = [os.pidfd_open(int(os.read(child.output, 100))) for child in children]
+    for child in children:
+        assert child.wait(10) == 0
+    for child, daemon, other in zip(children, daemons, reversed(daemons), strict=True):
+        assert not is_ready(daemon, 0)
+        child.kill()
+        assert is_ready(daemon)
+        assert is_ready(other, 0) == (child is children[1])
+    for fd in (*daemons, *(child.output for child in children)):
+        os.close(fd)
 
 
 def test_it_is_not_in_our_group(launcher) -> None:

@@ -10,6 +10,7 @@ import pytest
 from stayon import exits
 from stayon.cli import words
 from stayon.cli.command import execute
+from stayon.core.installation import ALLOWANCES
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md").read_text("utf-8")
 
@@ -35,6 +36,16 @@ def test_the_help_of_a_verb_has_an_example_that_is_understood(verb: words.Verb, 
     assert verb.summary in text
     assert all(f"--{option.name}" in text and option.summary in text for option in verb.options)
     assert f"```text\n{text}```" in PAGE
+
+
+def test_many_options_stand_below_headings(capsys) -> None:
+    """``install --help`` has what is told by heading, and what ``--allow`` may name with its meaning."""
+    text = _help(capsys, "install")
+
+    for heading, option in ((words.WHEN, "--after"), (words.RIGHTS, "--allow"), (words.BOUNDS, "--memory")):
+        assert option in text.partition(f"\n{heading}:\n")[2].partition("\n\n")[0]
+    listed = text.partition("\nwhat may be allowed:\n")[2]
+    assert all(f"  {name} " in listed and meaning in listed for name, meaning in ALLOWANCES.items())
 
 
 def test_the_help_of_the_command_has_every_verb_and_an_example(capsys) -> None:

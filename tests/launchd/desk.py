@@ -112,6 +112,16 @@ class Desk:
             time.sleep(0.02)
 
 
+def wire(folder: str) -> None:
+    """Have the verbs of this process take the launchd in *folder* for this computer's, and nothing else."""
+    from stayon import platforms
+    from stayon.platforms.launchd.management import joined
+
+    desk = Desk(Path(folder))
+    machine = platforms.current()
+    platforms._chosen[:] = [machine.replace(management=lambda _scope: joined(desk.manager, desk.sites, folder))]  # noqa: SLF001  # a computer has one launchd only
+
+
 @contextmanager
 def opened(*, is_system: bool = False) -> Iterator[Desk]:
     with tempfile.TemporaryDirectory(prefix="l", dir="/tmp") as name:

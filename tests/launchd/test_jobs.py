@@ -10,6 +10,7 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def collect(ctx):
 
 
 @pytest.fixture
-def desk() -> Iterator[desk_of.Desk]:
+def desk() -> Iterator[Any]:
     """launchd, with the agents of the user who asks."""
     with desk_of.opened() as desk:
         yield desk
@@ -371,8 +372,9 @@ def test_a_start_that_takes_longer_than_one_waits(desk) -> None:
 
 def test_an_uninstall_that_fails_midway_leaves_it_running(desk) -> None:
     """It is loaded again, from its list."""
+    from stayon.platforms.launchd.sites import Sites
 
-    class Stuck(type(desk.sites)):
+    class Stuck(Sites):
         def remove(self, path: str):
             raise NotPermittedError("stuck", where=path)
 

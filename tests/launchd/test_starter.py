@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +20,9 @@ pytestmark = [pytest.mark.linux, pytest.mark.macos]
 if sys.platform == "win32":
     pytest.skip("launchd's rooms are for Unix", allow_module_level=True)
 
-from stayon.platforms.launchd import page
-from stayon.platforms.launchd.sockets import LaunchdSockets, activated
-from stayon.platforms.launchd.starter import LaunchdStarter, starter_of
+from stayon.platforms.launchd import page  # noqa: E402  # it is not there on Windows
+from stayon.platforms.launchd.sockets import LaunchdSockets, activated  # noqa: E402  # it is not there on Windows
+from stayon.platforms.launchd.starter import LaunchdStarter, starter_of  # noqa: E402  # it is not there on Windows
 
 
 @pytest.fixture
@@ -180,6 +182,46 @@ def test_sockets_are_asked_for_once() -> None:
     assert not sockets.keep("x", 3)
     sockets.forget("x")
     assert LaunchdSockets(()).inherited() == {}
+
+
+# As launch.h has it: an array that the caller frees.
+LAUNCH = """
+#include <stdlib.h>
+#include <string.h>
+#include <errno.h>
+int launch_activate_socket(const char *name, int **fds, size_t *count) {
+    if (strcmp(name, "http"))
+        return ENOENT;
+    *fds = malloc(3 * sizeof(int));
+    *count = 3;
+    for (int i = 0; i < 3; i++)
+        (*fds)[i] = 10 + i;
+    return 0;
+}
+"""
+
+
+@pytest.mark.linux
+def test_the_c_function_is_called_as_its_header_says(tmp_path, python) -> None:
+    """Its array is read and given back, its error is raised; here on a function of our own making."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("test_the_c_function_is_called_as_its_header_says needs cc, which is missing (Debian: gcc)")
+    source, library = tmp_path / "launch.c", tmp_path / "launch.so"
+    source.write_text(LAUNCH, "utf-8")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True)
+    program = (
+        "import os\n"
+        "for fd in (10, 11, 12): os.dup2(1, fd)\n"
+        "from stayon.platforms.launchd.sockets import activated\n"
+        "print(activated('http'), [os.get_inheritable(fd) for fd in (10, 11, 12)])\n"
+        "try: activated('other')\n"
+        "except OSError as error: print(error.errno, error.filename)\n"
+    )
+    env = {**os.environ, "LD_PRELOAD": str(library)}
+    done = subprocess.run([python, "-c", program], env=env, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[10, 11, 12] [False, False, False]\n2 other\n"
 
 
 @pytest.mark.skipif(sys.platform != "darwin", reason="test_sockets_of_nobody asks macOS' launchd")

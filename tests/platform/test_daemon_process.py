@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.platform import daemons as rooms
+from tests.platform.test_idle_modules import FORBIDDEN, OF_THREADING
 
 if TYPE_CHECKING:
     from tests.platform.conftest import Program
@@ -240,9 +241,35 @@ def test_it_is_not_another_processs_birth(daemons: Daemons) -> None:
     started = daemons.program.run(rooms.PATIENT, environment={"STAYON_DAEMON": "1 0 -1 "})
     assert started.stop() == 0
     assert "RUNNING" in started.err  # its log is where it belongs
-    answer = daemons.program.verb("run", "--detach", environment={"STAYON_DAEMON": "1 0 -1 "})
+    words = ("run", "--detach") if os.path.isdir("/run/systemd/system") else ("start",)
+    answer = daemons.program.verb(*words, environment={"STAYON_DAEMON": "1 0 -1 "})
     assert answer.code == 0, answer.err
     assert rooms.process(daemons.pid)["tty"] == 0
+
+
+def test_it_is_as_lean_as_in_a_terminal(daemons: Daemons) -> None:
+    """Nothing that costs megabytes is loaded, and of the daemon's own code only what a running one needs."""
+    text = """
+import sys
+service = Service("s")
+
+@service.on_stop
+def tell(ctx):
+    print(*sys.modules)
+
+@service.every("5s")
+def work(ctx): ...
+"""
+    bare = daemons.program.call(sys.executable, "-c", "import sys; print(*sys.modules)").out.split()
+    daemons.detach(text)
+    pid = daemons.pid
+    os.kill(pid, signal.SIGTERM)
+    daemons.wait_gone(pid)
+    modules = set(daemons.err.split())
+    heavy = {name.split(".")[0] for name in modules - set(bare)} & (FORBIDDEN - OF_THREADING)
+    assert sorted(heavy) == []
+    own = {name.rpartition(".")[2] for name in modules if name.startswith("stayon.platforms.daemon.")}
+    assert own == {"birth", "starter", "words"}
 
 
 def _environment(daemons: Daemons) -> str:

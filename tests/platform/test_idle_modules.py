@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from stayon.machine import Program as Wanted
+from stayon.platforms.unix_command import service_command
+from tests.platform.conftest import wait_until
+
 if TYPE_CHECKING:
-    from tests.platform.conftest import Program
+    from tests.platform.conftest import Program, Started
 
 # One job, JSON logs, live configuration, probes and metrics. The modules are told as late as can be.
 IDLE = """
@@ -79,3 +85,70 @@ def test_nothing_heavy_is_loaded(loaded: tuple[set[str], set[str]]) -> None:
     """None of the modules that cost megabytes is there, unless Python itself loads it at its start."""
     modules, bare = loaded
     assert sorted({name.split(".")[0] for name in modules - bare} & FORBIDDEN - OF_THREADING) == []
+
+
+# What systemd starts and keeps: the eight lines, told to ``unix_entry`` as its unit does it. The same modules, but none
+# for the probes and none of the command line.
+KEPT = """
+import sys
+service = Service("s")
+
+@service.every("5s")
+def collect(ctx):
+    ctx.log.info("collected", prices=3)
+
+@service.on_stop
+def tell(ctx):
+    print(*sorted(sys.modules))
+"""
+
+# Of ours, what an idle service must not have: the grammar of the verbs, what only they need, and other platforms.
+NOT_OURS = (
+    "stayon.cli.command", "stayon.cli.words", "stayon.cli.managed", "stayon.platforms.console",
+    "stayon.platforms.daemon", "stayon.platforms.launchd", "stayon.platforms.presses", "stayon.platforms.tree",
+    "stayon.platforms.windows", "stayon.runtime.control_client", "stayon.runtime.probes", "stayon.runtime.logs.text",
+)  # fmt: skip
+OF_SYSTEMD = {"stayon.platforms.systemd"} | {
+    f"stayon.platforms.systemd.{name}" for name in ("notify", "sockets", "starter")
+}
+
+MEMORY_LIMIT_KB = 12 * 1024
+
+
+@pytest.fixture
+def kept(program: Program, tmp_path: Path) -> Started:
+    """An idle service that has told its manager READY."""
+    program.write(KEPT)
+    command = list(service_command(Wanted(program.name, str(program.file))))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(15)
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "35000000"}
+        program.start(None, command=command, environment=environment).stop()  # its files are compiled then
+        started = program.start(None, command=command, environment=environment)
+        started.wait_log("collected")
+    return started
+
+
+@pytest.mark.linux
+def test_a_kept_service_has_loaded_nothing_new(kept: Started, program: Program) -> None:
+    """Under systemd as in a console; and of ours only what serves."""
+    bare = program.call(sys.executable, "-c", "import sys; print(*sys.modules)").out.split()
+    assert kept.stop() == 0
+    loaded = kept.out.split()
+    newcomers = {name for name in loaded if name.split(".")[0] != "stayon"} - set(bare) - ALLOWED - {"gc", "p"}
+    assert not newcomers, f"loaded and not on the list: {', '.join(sorted(newcomers))}"
+    assert [name for name in loaded if name.startswith(NOT_OURS)] == []
+    assert {name for name in loaded if name.startswith("stayon.platforms.systemd")} == OF_SYSTEMD
+
+
+@pytest.mark.linux
+def test_a_kept_service_is_small(kept: Started) -> None:
+    """RSS of at most 12 MB, soon after it is RUNNING."""
+
+    def resident_kb() -> int:
+        lines = Path(f"/proc/{kept.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+    wait_until(lambda: resident_kb() <= MEMORY_LIMIT_KB, f"{resident_kb()} kB at the first look; {MEMORY_LIMIT_KB} kB")
+    assert kept.stop() == 0

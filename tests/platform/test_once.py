@@ -33,7 +33,7 @@ async def later(ctx):
     await asyncio.sleep(0.05)
     ctx.log.info("later ran")
 
-@service.cron("0 0 1 1 *", retry=backoff("10ms", max_attempts=3), timeout="5s")
+@service.every("1h", delay="1h", retry=backoff("10ms", max_attempts=3), timeout="5s")
 def moody(ctx):
     runs.append(1)
     if len(runs) < 3:

@@ -18,12 +18,24 @@ if sys.platform == "win32":
 
 from stayon import exits
 from stayon.machine import Program as Wanted
+from stayon.platforms import current
 from stayon.platforms.unix_command import reload_command, service_command
+from stayon.runtime.control_client import ControlClient
 
 if TYPE_CHECKING:
     from tests.platform.conftest import Program, Started
 
 PATIENCE_S = 15.0
+
+AWAY = """
+from stayon import UnavailableError
+service = Service("s")
+service.every("1h")(print)
+
+@service.on_start
+def begin(ctx):
+    raise UnavailableError("it is away") from OSError(111, "refused")
+"""
 
 
 class Manager:
@@ -70,7 +82,9 @@ def begin(program: Program, manager: Manager | None, text: str | None = None, *o
     """Start the program as its manager does."""
     command = service_command(Wanted(more.pop("name", program.name), str(program.file), options=options))
     environment = {} if manager is None else {"NOTIFY_SOCKET": str(manager.path)}
-    return program.start(text, command=list(command), environment={**environment, **more.pop("environment", {})}, **more)
+    return program.start(
+        text, command=list(command), environment={**environment, **more.pop("environment", {})}, **more
+    )
 
 
 def test_it_is_ready_and_it_stops(program: Program, manager: Manager) -> None:
@@ -159,9 +173,7 @@ def test_a_reload_is_waited_for(program: Program, manager: Manager) -> None:
         ("service = Service('other')", exits.USAGE, "other"),
         ("service = 1", exits.USAGE, "no service"),
         (
-            "from stayon import UnavailableError\nservice = Service('s')\n"
-            "@service.on_start\ndef begin(ctx):\n    raise UnavailableError('it is away') from OSError(111, 'refused')\n"
-            "service.every('1h')(print)",
+            AWAY,
             exits.UNAVAILABLE,
             "it is away",
         ),
@@ -253,3 +265,16 @@ def test_sockets_are_handed_over(program: Program, manager: Manager) -> None:
         record = started.wait_log("listening")
         assert record["fields"] == {"port": server.getsockname()[1], "names": ["http"]}
     assert started.stop() == exits.DONE
+
+
+@pytest.mark.parametrize("how", ["entry", "run"])
+def test_a_restart_is_left_to_the_manager(program: Program, manager: Manager, how: str) -> None:
+    """The process ends with 75 and does not replace itself: its manager has heard STOPPING, and would end the next."""
+    if how == "entry":
+        started = begin(program, manager, program.eight_lines)
+    else:
+        started = program.start(program.eight_lines, environment={"NOTIFY_SOCKET": str(manager.path)})
+    manager.wait("READY=1")
+    ControlClient(current().control_door, str(program.place("run") / "s.sock")).ask("restart")
+    assert started.wait() == exits.TEMPORARY
+    assert manager.rest().count("READY=1") == 1

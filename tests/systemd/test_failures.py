@@ -258,19 +258,19 @@ def test_a_stopped_process_is_found(systemd: Lab) -> None:
 
 
 def test_signs_of_life_come_in_time(systemd: Lab) -> None:
-    """An idle service feeds the watchdog at least twice in its time."""
+    """An idle service feeds the watchdog in time, with some to spare."""
     service = systemd.service('service = Service("{name}")\n@service.every("1h")\ndef work(ctx):\n    pass')
     assert service.verb("install").code == 0
-    service.drop_in("[Service]\nWatchdogSec=600ms\n")
+    service.drop_in("[Service]\nWatchdogSec=1s\n")
     assert service.systemctl("start", service.unit).code == 0, service.story()
 
     def fed_us() -> int:
         return int(service.show("WatchdogTimestampMonotonic"))
 
     seen = [fed_us()]
-    while len(seen) < 5:
+    while len(seen) < 4:
         seen.append(laboratory.wait_until(lambda: fed_us() if fed_us() != seen[-1] else 0, "a sign of life"))
-    assert max(after - before for before, after in itertools.pairwise(seen)) < 500_000, seen
+    assert max(after - before for before, after in itertools.pairwise(seen)) < 900_000, seen
     assert service.show("NRestarts") == "0"
 
 

@@ -50,9 +50,7 @@ class FakeReader:
             raise self.refusal
         return [one for one in self.lines if wanted(one)][-count:]
 
-    def follow(
-        self, name: str, count: int, wanted: Callable[[str], bool], since: float | None = None
-    ) -> Iterator[str]:
+    def follow(self, name: str, count: int, wanted: Callable[[str], bool], since: float | None = None) -> Iterator[str]:
         yield from self.last(name, count, wanted, since)
         yield from filter(wanted, self.coming)
 
@@ -116,7 +114,9 @@ def test_what_the_files_have_besides_is_in_its_place(desk: Desk) -> None:
 
 def test_who_may_not_read_the_journal_is_told_or_gets_the_file(desk: Desk) -> None:
     """The error says what to do; a file, if there is one, is better than an error."""
-    desk.reader.refusal = NotPermittedError("the log is in the journal", hint="Join the group.", code="logs.not-permitted")
+    desk.reader.refusal = NotPermittedError(
+        "the log is in the journal", hint="Join the group.", code="logs.not-permitted"
+    )
     code, shown, said = desk.say("logs")
     assert (code, shown) == (exits.NOT_PERMITTED, [])
     assert "Join the group. [logs.not-permitted]" in said

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from stayon import exits
+from stayon.cli import keepers
 from stayon.cli.command import Call, execute
 from stayon.core import states
 from stayon.core.installation import SYSTEM, USER, Managed
@@ -291,6 +292,22 @@ def test_everything_that_bounds_it_reaches_the_manager(desk: Desk, tmp_path) -> 
     assert wanted.environment == (("TZ", "UTC"), ("A", "1"))
     assert (wanted.instance, wanted.hang_timeout_s, wanted.probes) == ("two", 30.0, "")
     assert [job.name for job in wanted.jobs] == ["collect"]
+
+
+def test_who_runs_what_is_kept_is_told_so(desk: Desk) -> None:
+    """Its directories are another account's then: nobody should "correct" them, and break the one that is kept."""
+    desk.system.kept[NAME] = KEPT.replace(state=states.RUNNING, pid=77)
+    call = Call(NAME, service, "collector.py", machine=desk.machine.ports())
+    error = NotPermittedError("not safe", hint="Correct its owner.", code="places.unsafe")
+
+    keepers.explain_unsafe(error, call)
+
+    assert "which the system keeps (RUNNING, process 77)" in error.hint
+    assert "--instance" in error.hint
+    del desk.system.kept[NAME]
+    other = NotPermittedError("not safe", hint="Correct its owner.", code="places.unsafe")
+    keepers.explain_unsafe(other, call)
+    assert other.hint == "Correct its owner."
 
 
 @pytest.mark.parametrize("option", ["--limit", "--socket", "--env"])

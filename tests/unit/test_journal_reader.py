@@ -91,7 +91,11 @@ def test_what_others_say_becomes_a_record(entry: dict, made: dict) -> None:
     """What was printed, what systemd says of the service, what its children log: each under a name of its own."""
     stamped = {**entry, "__REALTIME_TIMESTAMP": "1769846405123456"}
     message = entry["MESSAGE"] or ""
-    assert json.loads(line_of("price@east", stamped)) == {"time": "2026-01-31T08:00:05.123Z", **made, "message": message}
+    assert json.loads(line_of("price@east", stamped)) == {
+        "time": "2026-01-31T08:00:05.123Z",
+        **made,
+        "message": message,
+    }
 
 
 def test_bytes_and_several_values_are_read() -> None:

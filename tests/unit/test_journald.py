@@ -49,7 +49,9 @@ def parsed(data: bytes) -> list[tuple[str, bytes]]:
     return fields
 
 
-def entry_with(message: object = "m", *, logger: str = "s", job: str = "", event_id: int = 0, **fields: object) -> Entry:
+def entry_with(
+    message: object = "m", *, logger: str = "s", job: str = "", event_id: int = 0, **fields: object
+) -> Entry:
     return Entry(1.5, levels.INFO, logger, job, message, event_id, fields, None)
 
 
@@ -103,7 +105,9 @@ def test_texts_of_several_lines_are_below_the_message() -> None:
     """As the stacks of a hang are: whoever reads the journal sees them at once."""
     stacks = "Thread 1:\n" + '  File "a.py", line 1, in main\n' * 5
     fields = fields_of(entry_with("hung:", job="collect", stacks=stacks, note="a\nb"))
-    assert fields["MESSAGE"].startswith('hung: note="a\\nb"\nstacks:\n    Thread 1:\n      File "a.py", line 1, in main\n')
+    assert fields["MESSAGE"].startswith(
+        'hung: note="a\\nb"\nstacks:\n    Thread 1:\n      File "a.py", line 1, in main\n'
+    )
     assert fields["STACKS"] == stacks
 
 
@@ -196,8 +200,8 @@ class Daemon:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "socket"
+def path(short_tmp: Path) -> Path:
+    return short_tmp / "socket"
 
 
 @pytest.fixture

@@ -92,9 +92,9 @@ def test_settings_give_it_a_level(pipeline: Pipeline, log: FakeSystemLog) -> Non
 
 
 @pytest.mark.linux
-def test_a_real_socket_that_is_removed_and_comes_back(tmp_path: Path) -> None:
+def test_a_real_socket_that_is_removed_and_comes_back(short_tmp: Path, tmp_path: Path) -> None:
     """The journal's socket goes away and is there again: each record is in one of the two places, in order."""
-    path = tmp_path / "socket"
+    path = short_tmp / "socket"
     pipeline = Pipeline("price")
     pipeline.use([JournalSink(pipeline, Journal("price", str(path)), FileSink(str(tmp_path), "price"))])
 
@@ -114,7 +114,7 @@ def test_a_real_socket_that_is_removed_and_comes_back(tmp_path: Path) -> None:
         assert b"\nMESSAGE=three\n" in daemon.recv(65536)
         assert b"STAYON_EVENT=39\n" in daemon.recv(65536)
     pipeline.close()
-    assert [record["message"] for record in records(tmp_path)][0] == "two"
+    assert records(tmp_path)[0]["message"] == "two"
     assert pipeline.diverted == 2
 
 
@@ -259,6 +259,7 @@ def test_text_of_any_field_name() -> None:
     """A name that isn't one, by ``extra`` of ``logging``, becomes text, and costs nobody the record."""
     from stayon.runtime.logs.plain import plain
 
-    entry = plain(Entry(0.0, levels.INFO, "s", "", "m", 0, {("a", 1): 1, "a\nb": 2}, None))  # type: ignore[dict-item]
+    fields: dict = {("a", 1): 1, "a\nb": 2}
+    entry = plain(Entry(0.0, levels.INFO, "s", "", "m", 0, fields, None))
     assert entry.fields == {"('a', 1)": "1", "a\nb": "2"}
     assert entry.message == "m ('a', 1)=1 a\nb=2"

@@ -79,6 +79,13 @@ def entry_with(text: str = "collected", *, job: str = "", event_id: int = 0, **f
     return Entry(0.0, levels.WARNING, "price", job, text, event_id, fields, None)
 
 
+def text_of(data: bytes) -> bytes:
+    """The text of a message, which has to be one."""
+    found = MESSAGE.fullmatch(data)
+    assert found, data
+    return found["text"]
+
+
 def test_a_message_is_as_the_rfc_has_it() -> None:
     """Priority, time, who, the event's number, structured data with what we know and what was given, and the text."""
     made = message(entry_with(job="collect", event_id=22, prices="3", odd='"]\\'), STAMP, SPEAKER)
@@ -110,7 +117,8 @@ def test_any_message_is_well_formed(text: str, fields: dict[str, str], service: 
 
 def test_what_is_too_long_is_cut() -> None:
     """A message has a size that servers take; a character is never cut in two."""
-    made = message(entry_with("ü" * LIMIT, **{f"n{number}": "x" * 900 for number in range(20)}), STAMP, SPEAKER)
+    fields = {f"n{number}": "x" * 900 for number in range(20)}
+    made = message(Entry(0.0, levels.INFO, "price", "", "ü" * LIMIT, 0, fields, None), STAMP, SPEAKER)
     assert len(made) <= LIMIT
     assert made.endswith(f"... ({LIMIT} characters in all)".encode())
     assert MESSAGE.fullmatch(made)
@@ -142,7 +150,18 @@ def test_an_address_is_read(text: str, target: Target) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "logs", "udp://", "udp://:514", "udp://h:", "udp://h:0", "tcp://h:x", "http://h", "tcp://h:70000", "tcp://a/b"],
+    [
+        "",
+        "logs",
+        "udp://",
+        "udp://:514",
+        "udp://h:",
+        "udp://h:0",
+        "tcp://h:x",
+        "http://h",
+        "tcp://h:70000",
+        "tcp://a/b",
+    ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     """With the forms that are."""
@@ -280,7 +299,7 @@ def test_a_server_gets_each_record(serve, logging_to, transport: str) -> None:
     assert (first["priority"], first["app"], first["text"]) == (b"156", b"price", b"collected prices=3")
     assert b'job="collect"' in first["data"]
     assert b'[fields@32473 prices="3"]' in first["data"]
-    texts = [MESSAGE.fullmatch(server.got.get(timeout=10))["text"] for _ in range(20)]  # type: ignore[index]
+    texts = [text_of(server.got.get(timeout=10)) for _ in range(20)]
     assert [text.partition(b"\n")[0] for text in texts] == [str(number).encode() for number in range(20)]
     assert pipeline.lost() == 0
 
@@ -296,7 +315,7 @@ def test_a_server_that_is_restarted_gets_the_rest(serve, logging_to, transport: 
     pipeline.logger().info("between")
     _wait(lambda: any("takes no records" in line for line in pipeline.recent()))
     again = serve(transport, server.port)
-    texts = [MESSAGE.fullmatch(again.got.get(timeout=20))["text"] for _ in range(3)]  # type: ignore[index]
+    texts = [text_of(again.got.get(timeout=20)) for _ in range(3)]
     assert texts[0] == b"between"
     assert texts[1].startswith(b"the syslog server takes no records; they wait for it server=")
     assert texts[2].startswith(b"the syslog server takes records again")
@@ -368,9 +387,9 @@ def test_losses_are_told_where_they_were(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
 @pytest.mark.linux
 @pytest.mark.macos
-def test_this_computers_own_syslog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logging_to, kind: int) -> None:
+def test_this_computers_own_syslog(short_tmp: Path, monkeypatch: pytest.MonkeyPatch, logging_to, kind: int) -> None:
     """Through its socket, be it of datagrams or a stream; the first of the places that is there."""
-    path = tmp_path / "log"
+    path = short_tmp / "log"
     with socket.socket(socket.AF_UNIX, kind) as daemon:
         daemon.bind(str(path))
         daemon.settimeout(10)

@@ -13,15 +13,19 @@ from hypothesis import strategies as st
 
 from stayon.core import restart
 from stayon.core.installation import ALLOWANCES, Installation
-from stayon.platforms.systemd import definition, hardening, management, restarts, socket_unit, unit
+from stayon.errors import FailedError
+from stayon.platforms.clock import SystemClock
+from stayon.platforms.launcher import UnixLauncher
+from stayon.platforms.systemd import checks, definition, hardening, management, restarts, socket_unit, unit
 from stayon.platforms.systemd.quoting import command_line, line, word
+from stayon.platforms.systemd.systemctl import Systemctl
 from stayon.platforms.systemd.unit_file import understood, written
 from tests.unit.systemd_desk import NAME, WANTED, instance_of
 
 NOW, BEFORE = unit.Target(256), unit.Target(252)
 EXPOSURE_AT_MOST = 3.0
 
-texts = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0\ue000"))
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ue000"))
 
 
 def taken_apart(value: str) -> list[str]:
@@ -38,8 +42,8 @@ def taken_apart(value: str) -> list[str]:
             words.append(current or "")
             current = None
         else:
-            assert letter not in "\\'\t\n", value
-            assert quoted or letter != ";", value
+            assert letter not in "\\\t\n", value
+            assert quoted or letter not in ";'", value
             current = (current or "") + letter
     return [each.replace("%%", "%") for each in [*words, current or ""]]
 
@@ -288,6 +292,16 @@ def test_systemd_accepts_it(tmp_path: Path, scope: str, allow: tuple[str, ...]) 
     )
     own = [each for each in (checked.stdout + checked.stderr).splitlines() if NAME in each]
     assert own == []
+
+
+@pytest.mark.needs_systemd
+def test_systemd_reads_the_drop_in_of_an_instance() -> None:
+    """What an instance has of its own is read by systemd, too, before it is installed."""
+    calls = Systemctl(UnixLauncher(), SystemClock(), for_user=False)
+    files = {"x@.service": "[Service]\nExecStart=/bin/true\n", "x@a.service.d/10.conf": "[Service]\nCPUQuota=lots\n"}
+    with pytest.raises(FailedError, match=r"systemd\.verify"):
+        checks.verify(calls, files, "x@a.service", 252)
+    checks.verify(calls, files | {"x@a.service.d/10.conf": "[Service]\nCPUQuota=10%\n"}, "x@a.service", 252)
 
 
 @pytest.mark.needs_systemd

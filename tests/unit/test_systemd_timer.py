@@ -6,7 +6,7 @@ import subprocess
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stayon.core import calendar, schedule
@@ -32,7 +32,7 @@ def elapses(expression: str, base: str) -> list[str]:
     told = subprocess.run(
         command, capture_output=True, text=True, check=True, env={"TZ": "UTC", "PATH": "/usr/bin:/bin", "LC_ALL": "C"}
     ).stdout
-    lines = [each for each in told.splitlines() if "Next elapse:" in each or "Iter" in each]
+    lines = [each for each in told.splitlines() if ("Next elapse:" in each or "Iter" in each) and "never" not in each]
     return [each.partition(":")[2].strip().partition(" ")[2].removesuffix(" UTC") for each in lines]
 
 
@@ -80,6 +80,7 @@ fields = st.tuples(
 @given(fields)
 def test_any_mix_of_fields(parts: tuple[str, ...]) -> None:
     """The first moment is the cron expression's, whatever its fields are."""
+    assume(not (parts[3] == "2" and parts[2] == "31" and parts[4][0] == "*"))  # there is no such day
     rule = schedule.cron(" ".join(parts))
     moment = datetime(2027, 11, 30, 22, 58, 0, tzinfo=UTC).timestamp()
     expected = datetime.fromtimestamp(calendar.next_after(rule.expression, "UTC", moment), UTC)

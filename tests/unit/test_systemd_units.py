@@ -163,7 +163,7 @@ def test_a_unit_edited_by_hand_is_kept(desk: Desk) -> None:
     path = desk.systemd.top / UNIT
     edited = path.read_text().replace("UMask=0027", "UMask=0077")
     path.write_text(edited)
-    with pytest.raises(NotPermittedError, match=r"systemd\.edited") as raised:
+    with pytest.raises(FailedError, match=r"systemd\.edited") as raised:
         desk.install(WANTED.replace(tasks=5))
     assert {"-UMask=0027", "+UMask=0077"} <= set(raised.value.details)
     assert f"systemctl edit {UNIT}" in raised.value.hint
@@ -230,6 +230,7 @@ def test_who_is_not_root_is_told_how(tmp_path: Path) -> None:
         (WANTED.replace(environment=(("A", "\x1b"),)), "systemd.environment"),
         (WANTED.replace(sockets=(("web", "localhost:80"),)), "systemd.socket"),
         (WANTED.replace(command=("/bin/\udcff",)), "systemd.text"),
+        (WANTED.replace(after=("a b",)), "systemd.after"),
     ],
 )
 def test_what_cannot_be_is_refused_first(desk: Desk, wanted: Installation, code: str) -> None:
@@ -267,6 +268,18 @@ def test_instances_share_a_template(desk: Desk) -> None:
     desk.units.change(two.name, None)
     assert desk.systemd.world() == ({}, {}, set(), set())
     assert list(desk.systemd.top.iterdir()) == []
+
+
+def test_an_edited_template_keeps_no_instance_away(desk: Desk) -> None:
+    """What several share and somebody has edited isn't written by a further instance, so that is no obstacle."""
+    desk.install(instance_of(WANTED, "one"))
+    path = desk.systemd.top / f"{NAME}@.service"
+    edited = path.read_text().replace("KillMode=mixed", "KillMode=process")
+    path.write_text(edited)
+    desk.install(instance_of(WANTED, "two"))
+    files = desk.systemd.files()
+    assert files[path.name] == edited
+    assert "KillMode=mixed" in files[f"{NAME}@two.service.d/10-stayon.conf"]
 
 
 def test_an_instance_does_not_change_the_others(desk: Desk) -> None:
@@ -345,7 +358,7 @@ def test_a_start_that_fails_says_why(desk: Desk, monkeypatch: pytest.MonkeyPatch
         ),
         ("Failed to connect to bus: No such file or directory\n", "systemd.unreachable", UnavailableError),
         ("System has not been booted with systemd as init system\n", "systemd.unreachable", UnavailableError),
-        ("Operation refused, unit x.service may be requested by dependency only\n", "systemd.disabled", FailedError),
+        ("Operation refused, unit x.service may be requested by dependency only\n", "systemd.disabled", UsageError),
         ("Failed to start x.service: Something else\n", "systemd.refused", FailedError),
     ],
 )

@@ -36,7 +36,7 @@ def start(call: Call) -> int:
 
     Blocks. Raises ``StayonError``.
     """
-    if _is_the_daemon():
+    if run.is_daemon():
         return run.run(call)  # which comes here by the same words
     service = run.service_of(call)
     if not hasattr(os, "fork"):
@@ -82,15 +82,6 @@ def start(call: Call) -> int:
     else:
         raise _failed(call, outcome, output, began)
     return exits.DONE
-
-
-def _is_the_daemon() -> bool:
-    """Whether this very process was made a daemon; what one starts may still have the variable that says so."""
-    if run.DAEMON not in os.environ:
-        return False
-    from stayon.platforms.daemon.birth import birth_of
-
-    return birth_of(os.environ[run.DAEMON], os.getpid()) is not None
 
 
 def _account_of(written: str) -> Account | None:

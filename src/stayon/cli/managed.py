@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
@@ -10,7 +9,7 @@ from stayon import exits
 from stayon.cli import ask, keepers
 from stayon.cli.command import answer
 from stayon.cli.keepers import name_of
-from stayon.cli.run import DAEMON, run
+from stayon.cli.run import is_daemon, run
 from stayon.core import states
 from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
 from stayon.runtime import status_reading as reading
@@ -41,7 +40,7 @@ def start(call: Call) -> int:
     """Have the manager start it, with what stands behind ``--`` as arguments, and wait until it is RUNNING; where
     nobody keeps services, make a daemon of it.
     """
-    if DAEMON in os.environ:
+    if is_daemon():
         # The daemon itself, which comes by the words that made it.
         return run(call)
     keeper = keepers.find(call)

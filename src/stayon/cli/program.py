@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from stayon.cli.command import execute
 from stayon.runtime import service as definition
 
 TYPE_CHECKING = False
@@ -22,6 +21,9 @@ class Service(definition.Service):
 
         The last statement of the user's file, under ``if __name__ == "__main__":``.
         """
+        # What a manager runs declares a service, and is no program.
+        from stayon.cli.command import execute
+
         program = _program_name() or self.name
         leave(execute(sys.argv[1:] if words is None else words, program=program, service=self))
 

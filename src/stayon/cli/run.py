@@ -7,6 +7,7 @@ import sys
 import time
 from _thread import allocate_lock
 
+from stayon import exits
 from stayon.cli.command import complain
 from stayon.core.record import Record
 from stayon.errors import StayonError, UsageError
@@ -115,7 +116,7 @@ def _serve(call: Call, starter: DaemonStarter | None) -> int:
     def leave(ending: app.Ending) -> NoReturn:
         with turn:
             _end(call, ending, start)
-        os._exit(ending.exit_code)
+        os._exit(_code(ending))
 
     try:
         ending = app.run(service_of(call), options, leave, starter)
@@ -124,7 +125,7 @@ def _serve(call: Call, starter: DaemonStarter | None) -> int:
         raise
     with turn:
         _end(call, ending, start)
-    return ending.exit_code
+    return _code(ending)
 
 
 def _options(call: Call, start: _Start) -> app.Options:
@@ -141,6 +142,15 @@ def _options(call: Call, start: _Start) -> app.Options:
         arguments=call.arguments,
         restarts=start.before.restarts,
     )
+
+
+def is_daemon() -> bool:
+    """Whether this very process was made a daemon; what one starts may still have the variable that says so."""
+    if DAEMON not in os.environ:
+        return False
+    from stayon.platforms.daemon.birth import birth_of
+
+    return birth_of(os.environ[DAEMON], os.getpid()) is not None
 
 
 def _daemons_starter() -> DaemonStarter | None:
@@ -191,6 +201,8 @@ def _end(call: Call, ending: Ending, start: _Start) -> None:
 def _start_again_if_wanted(call: Call, ending: Ending, start: _Start) -> None:
     """Replace this process by a new start of the program, if the verb or the policy says so; else return."""
     before = start.before
+    if _has_manager():
+        return
     if ending.restart:
         _replace(Handover(before.restarts + 1), ending, start)
         return
@@ -210,6 +222,18 @@ def _start_again_if_wanted(call: Call, ending: Ending, start: _Start) -> None:
         _replace(_after(decision.history, before.restarts + 1, decision.in_s), ending, start)
     elif isinstance(decision, restart.GiveUp):
         complain(f"{call.name}: not starting again: {decision.why}")
+
+
+def _has_manager() -> bool:
+    """Whether starting it again is for somebody else: a manager whose unit has the command line of a person."""
+    from stayon import app
+
+    return app.here().starter.is_manager
+
+
+def _code(ending: Ending) -> int:
+    """The process's exit code: one that is to be started again by its manager says so by it."""
+    return exits.TEMPORARY if ending.restart and _has_manager() else ending.exit_code
 
 
 def _policy(call: Call) -> Policy | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from stayon.errors import UnavailableError
-from stayon.machine import Machine, NoSockets, no_system_log
+from stayon.machine import Machine, NoSockets, no_system_log, nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def _unix() -> Machine:
         facts=facts,
         system_log=_journal if linux else no_system_log,
         socket_store=socket_store,
+        settle=_give_back if linux else nothing,
         management=_unix_management,
         # (systemd ends the whole control group by itself, as soon as we are gone: KillMode=mixed.)
         sweep=tuple if starter.name == "systemd" else _sweep,
@@ -98,7 +99,7 @@ def _unix_management(scope: str) -> Management:
     from stayon.platforms import unkept
     from stayon.platforms.systemd.management import exports
 
-    return _with_manifests(unkept.management(exports()))
+    return _with_manifests(unkept.management(exports(), scope))
 
 
 def _with_manifests(management: Management) -> Management:
@@ -129,6 +130,12 @@ def _unix_starter() -> tuple[Starter, SocketStore]:
     from stayon.platforms.console import Console
 
     return Console(), sockets
+
+
+def _give_back() -> None:
+    from stayon.platforms.resident import give_back
+
+    give_back()
 
 
 def _journal(source: str, rest: str) -> SystemLog | None:

@@ -15,8 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
-# The marks of all whose descendant a process is, the nearest last; never set by people. Take it away from what is to
-# outlive its starter, as another service does.
+# The marks of all whose descendant a process is, the nearest last; never set by people.
 VARIABLE = "STAYON_RUN"
 
 # Of a mapping in the memory of a process that was forked and has not called exec since: its environment, as others see
@@ -27,7 +26,9 @@ _PROT_READ, _MAP_SHARED = 1, 1  # <sys/mman.h>
 _PAGE_BYTES = 4096
 
 
-class _Own:
+class OwnMark:
+    """This process's, once it has one."""
+
     mark = ""
 
 
@@ -47,6 +48,11 @@ def with_mark(environment: Mapping[str, str], mark: str) -> dict[str, str]:
     return {**environment, VARIABLE: joined(inherited, mark)}
 
 
+def unmarked(environment: Mapping[str, str]) -> dict[str, str]:
+    """*environment* for what is to outlive its starter, as another service does."""
+    return {name: value for name, value in environment.items() if name != VARIABLE}
+
+
 def is_marked(value: str, mark: str) -> bool:
     """Whether *value*, of ``VARIABLE``, has *mark* in it."""
     return mark in value.split(",")
@@ -57,16 +63,16 @@ def mark_this_process(environment: MutableMapping[str, str] = os.environ) -> str
 
     One that has replaced itself (exec) keeps the mark that it had.
     """
-    if _Own.mark.partition("-")[0] != str(os.getpid()):
+    if OwnMark.mark.partition("-")[0] != str(os.getpid()):
         inherited = environment.get(VARIABLE, "")
         last = inherited.rpartition(",")[2]
         if last.partition("-")[0] == str(os.getpid()):
-            _Own.mark = last
+            OwnMark.mark = last
         else:
-            _Own.mark = new_mark()
-            environment[VARIABLE] = joined(inherited, _Own.mark)
-        _map_page(PAGE_NAME + _Own.mark)
-    return _Own.mark
+            OwnMark.mark = new_mark()
+            environment[VARIABLE] = joined(inherited, OwnMark.mark)
+        _map_page(PAGE_NAME + OwnMark.mark)
+    return OwnMark.mark
 
 
 def _map_page(name: str) -> None:

@@ -101,8 +101,9 @@ def _check(account: Account) -> None:
     gids = os.getresgid() if hasattr(os, "getresgid") else (os.getgid(), os.getegid())
     if set(uids) != {account.uid} or set(gids) != {account.gid}:
         raise _not_become(account, f"it is user {uids} and group {gids} now")
+    # (macOS tells what the directory has of the account, whatever was set: getgroups(2).)
     foreign = set(os.getgroups()) - set(account.groups)
-    if foreign:
+    if foreign and hasattr(os, "getresgid"):
         raise _not_become(account, f"it is still in the groups {sorted(foreign)}")
     if account.uid == 0:
         return

@@ -17,6 +17,7 @@ from stayon.platforms.daemon import limits, words
 from stayon.platforms.daemon.birth import VARIABLE, Birth
 from stayon.platforms.daemon.starter import ignore_questions
 from stayon.platforms.daemon.witness import Limits, Witness, hear
+from stayon.platforms.run_mark import unmarked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,8 +151,9 @@ def _be_daemon(plan: Plan, report_fd: int) -> NoReturn:
 
 
 def _execute(plan: Plan, birth: Birth) -> NoReturn:
+    environment = {**unmarked(plan.environment), VARIABLE: birth.text()}
     try:
-        os.execve(plan.command[0], plan.command, {**plan.environment, VARIABLE: birth.text()})  # noqa: S606  # no shell: just what is meant
+        os.execve(plan.command[0], plan.command, environment)  # noqa: S606  # no shell: just what is meant
     except OSError as error:
         where, why = plan.command[0], error.strerror or str(error)
         hint = "Its account must be able to read and run it, and all directories above it."
@@ -173,11 +175,14 @@ def _turn_standard_handles(output_fd: int) -> None:
 
 
 def _close_all_but(kept: tuple[int, ...]) -> None:
-    """Close what the shell, or whoever it was, has left open to us. (Up to the limit there may be a billion.)"""
+    """Close what the shell, or whoever it was, has left open to us. (Up to the limit there may be a billion; and the
+    list has only the first three on some BSDs.)
+    """
+    fds = set(range(1024))
     try:
-        fds = [int(name) for name in os.listdir("/dev/fd")]
-    except (OSError, ValueError):
-        fds = list(range(min(os.sysconf("SC_OPEN_MAX"), 65536)))
+        fds |= {int(name) for name in os.listdir("/dev/fd")}
+    except OSError:
+        fds |= set(range(min(os.sysconf("SC_OPEN_MAX"), 65536)))
     for fd in fds:
         if fd not in kept:
             try:

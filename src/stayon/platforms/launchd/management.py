@@ -6,6 +6,7 @@ import os
 
 from stayon.core.installation import SYSTEM, USER
 from stayon.machine import Management
+from stayon.platforms import manifests
 from stayon.platforms.launchd import directories, plist
 from stayon.platforms.launchd.jobs import Launchd, Owner
 from stayon.platforms.launchd.launchctl import Launchctl
@@ -37,16 +38,20 @@ def management(clock: Clock, scope: str) -> Management:
     is_system = scope == SYSTEM or (scope != USER and os.geteuid() == 0)
     home = account_home(os.environ.get("HOME", ""))
     sites = SYSTEM_SITES if is_system else user_sites(home)
-    owner = Owner(os.geteuid(), _account_name())
+    return joined(Launchd(Launchctl(), sites, clock, Owner(os.geteuid(), _account_name())), sites, home)
+
+
+def joined(manager: Launchd, sites: Sites, home: str) -> Management:
+    """All of it, with *manager* and *sites*, for a user with that *home*."""
 
     def places(name: str, env: Mapping[str, str]) -> Places:
-        return places_of(name, Account(MACOS, is_system, home), env)
+        return places_of(name, Account(MACOS, sites.is_system, home), env)
 
     return Management(
-        Launchd(Launchctl(), sites, clock, owner),
+        manager,
         service_command,
         preflight(sites, home),
-        {"launchd": lambda wanted: exported(wanted, sites)},
+        {"launchd": lambda wanted: exported(wanted, sites), **manifests.exports()},
         prepare=tuple,
         places=places,
     )

@@ -8,6 +8,7 @@ from stayon import exits
 from stayon.core.finding import BAD, OK, WARNING, Finding
 from stayon.errors import StayonError
 from stayon.platforms.launchd import directories, plist
+from stayon.platforms.unix_access import Entry, Person, obstacle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ def preflight(sites: Sites, home: str) -> Callable[[Installation, Sequence[str]]
         except StayonError as error:
             return [Finding(BAD, "installation", str(error), error.exit_code)]
         paths = list(dict.fromkeys([*(word for word in wanted.command if word.startswith("/")), *loaded_from]))
-        return [_account(account, owner), _guarded(paths, home), *_interpreter(wanted.command[0])]
+        found = [_account(account, owner), _guarded(paths, home), *_interpreter(wanted.command[0])]
+        if account and owner.uid:
+            groups = tuple(os.getgrouplist(account, owner.gid))
+            found.append(_readable(paths, Person(account, owner.uid, groups)))
+        return found
 
     return look
 
@@ -57,3 +62,25 @@ def _interpreter(path: str) -> list[Finding]:
     if os.access(path, os.X_OK):
         return [Finding(OK, "interpreter", path)]
     return [Finding(BAD, "interpreter", f"{path} is not there, or can't be run", exits.UNAVAILABLE)]
+
+
+def _readable(paths: Sequence[str], person: Person) -> Finding:
+    """Whether a daemon's account may read what it runs, by the modes on the way there."""
+    for path in paths:
+        found = obstacle(path, person, _look)
+        if found is not None and found.entry is not None:
+            text = (
+                f"{person.name} may not read {path}: {found.path} is {found.entry.permissions}. "
+                "Move it to where all may read, such as /usr/local, or say --account"
+            )
+            return Finding(BAD, "readable", text, exits.NOT_PERMITTED)
+    return Finding(OK, "readable", f"{person.name} may read the program and its interpreter")
+
+
+def _look(path: str) -> Entry | None:
+    try:
+        found = os.lstat(path)
+        link = os.readlink(path) if os.path.islink(path) else ""
+    except OSError:
+        return None
+    return Entry(found.st_mode, found.st_uid, found.st_gid, link)

@@ -61,6 +61,8 @@ def _service(wanted: Installation, service: Contained) -> dict[str, Any]:
     }
     if "new-privileges" not in wanted.allow:
         made["security_opt"] = ["no-new-privileges:true"]
+    if wanted.tasks:
+        made["pids_limit"] = wanted.tasks
     if wanted.limits:
         made["ulimits"] = {name: _ulimit(value) for name, value in wanted.limits}
     if wanted.description:
@@ -89,8 +91,6 @@ def _limits(wanted: Installation) -> dict[str, Any]:
     if wanted.memory_bytes:
         size = contained.binary_size(wanted.memory_bytes, "m")
         limits["memory"] = size if size.endswith("m") else f"{size}b"
-    if wanted.tasks:
-        limits["pids"] = wanted.tasks
     return limits
 
 

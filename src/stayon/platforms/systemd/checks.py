@@ -10,7 +10,7 @@ from stayon.platforms.systemd.quoting import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from stayon.core.installation import Installation
     from stayon.platforms.systemd.systemctl import Systemctl
@@ -46,8 +46,10 @@ def check(wanted: Installation) -> None:
         _check_account(wanted.account)
 
 
-def verify(systemctl: Systemctl, files: Mapping[str, str], units: Sequence[str], version: int) -> None:
-    """Have systemd read *files* before it has to live with them. Raises ``FailedError`` "systemd.verify"."""
+def verify(systemctl: Systemctl, files: Mapping[str, str], own: str, version: int) -> None:
+    """Have systemd read *files*, those of the unit *own*, before it has to live with them. Raises ``FailedError``
+    "systemd.verify".
+    """
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="stayon-") as directory:
@@ -56,13 +58,13 @@ def verify(systemctl: Systemctl, files: Mapping[str, str], units: Sequence[str],
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
-        asked = [name for name in files if not name.endswith(".conf")]
+        # An instance has no file of its own: systemd finds its template and its drop-in by its name.
+        asked = [own, *(name for name in files if name.endswith(".socket"))]
         answer = systemctl.verify(directory, asked, version)
-    if not answer.code:
-        return
-    complaints = [each.replace(f"{directory}/", "") for each in answer.text.splitlines() if each.strip()]
-    complaints = [each for each in complaints if not any(sign in each for sign in _HARMLESS)]
-    if complaints and any(name in each for name in [*asked, *units] for each in complaints):
+    said = [each for each in answer.text.splitlines() if any(name in each for name in (*asked, *files))]
+    # It warns, and says that all is well, of what it will ignore: then the service is not what was wanted.
+    complaints = [each.replace(f"{directory}/", "") for each in said if not any(sign in each for sign in _HARMLESS)]
+    if complaints:
         error = FailedError(
             "systemd doesn't accept the unit, nothing was changed",
             hint="Correct what it says.",

@@ -6,7 +6,7 @@ import os
 import select
 
 from stayon.core.record import Record
-from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError
+from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Systemctl:
         if any(sign in answer.text for sign in _UNREACHABLE):
             return self._unreachable(why)
         if "Operation refused" in answer.text:
-            return FailedError(
+            return UsageError(
                 "it is disabled: nobody may start it",
                 hint="Have it started by hand: install it with --start manual.",
                 code="systemd.disabled",

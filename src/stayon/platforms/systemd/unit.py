@@ -118,7 +118,7 @@ def socket_units(wanted: Installation) -> list[str]:
 
 
 def _unit(wanted: Installation) -> list[tuple[str, str]]:
-    after = [unit_of(each) for each in wanted.after]
+    after = [_other(each) for each in wanted.after]
     # Wanted, not required: it is not to be stopped because that one is started again.
     wants = list(after)
     if installation.NETWORK_UP in wanted.triggers:
@@ -132,6 +132,15 @@ def _unit(wanted: Installation) -> list[tuple[str, str]]:
     lines += restarts.unit_directives(wanted.restart)
     # Not to be started by anybody: systemd's own way, masking, needs the place where the unit is.
     return [*lines, ("RefuseManualStart", "yes" if wanted.start == installation.DISABLED else "no")]
+
+
+def _other(name: str) -> str:
+    """The unit of another service. Raises ``UsageError`` "systemd.after"."""
+    if not _NAME_LETTERS.issuperset(name.replace("\\", "")):
+        raise UsageError(
+            f"there can be no unit {name!r} to start after", hint="Name it as systemctl does.", code="systemd.after"
+        )
+    return unit_of(name)
 
 
 def _process(wanted: Installation) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from stayon.core import installation
 from stayon.core.installation import Change, Managed
 from stayon.core.nearest import did_you_mean
 from stayon.core.record import Record
-from stayon.errors import NotPermittedError, UnavailableError
+from stayon.errors import FailedError, NotPermittedError, UnavailableError
 from stayon.platforms.systemd import checks, definition, sight, socket_unit, unit
 from stayon.platforms.systemd.unit_file import difference
 from stayon.platforms.systemd.verbs import Conversation
@@ -51,7 +51,7 @@ class Units:
 
     def change(self, name: str, wanted: Installation | None, *, dry_run: bool = False) -> list[Change]:
         """As the port says. Uninstalling what isn't installed raises ``UnavailableError`` "manager.not-installed"; a
-        unit that was edited by hand, ``NotPermittedError`` "systemd.edited".
+        unit that was edited by hand, ``FailedError`` "systemd.edited".
         """
         where = definition.layout(name)
         self._check_rights(dry_run=dry_run)
@@ -67,7 +67,7 @@ class Units:
         acts = self._acts(where, wanted, current, files)
         changes = [change for act in acts for change in (act.change, *act.more)]
         if acts:
-            checks.verify(self._systemctl, files, self._sharing(where), target.version)
+            checks.verify(self._systemctl, files, where.unit, target.version)
         if not dry_run:
             changes = perform(acts)
         return definition.with_warnings(changes, wanted, target)
@@ -289,10 +289,10 @@ class Units:
 
     def _check_intact(self, current: Mapping[str, str], wanted: Mapping[str, str]) -> None:
         for name, text in current.items():
-            if self._files.understood(name).intact or name not in wanted:
+            if self._files.understood(name).intact or wanted.get(name, text) == text:
                 continue
             owner = name.partition("/")[0].removesuffix(".d")
-            error = NotPermittedError(
+            error = FailedError(
                 "the unit was edited by hand, and is left as it is",
                 where=self._files.path(name),
                 hint=f"Move what you changed into a drop-in, which stays: systemctl edit {owner}."

@@ -28,26 +28,30 @@ def plain(entry: Entry) -> Entry:
     what is in it.
     """
     message = entry.message
-    shown = message if type(message) is str else text_of(message)
-    if len(shown) > ROOM:
-        shown = _cut(shown, ROOM)
+    shown = _cut(message if type(message) is str else text_of(message), ROOM)
     fields: dict[str, str] = {}
     below = ""
     items, room = entry.fields.items(), ROOM
     for given, value in items if len(items) <= FIELD_LIMIT else islice(items, FIELD_LIMIT):
         name = given if type(given) is str else text_of(given)
         kind = type(value)
-        text = pair = repr(value) if kind is int or kind is float else _words(value)
-        if len(text) > _LONG:
-            text = pair = _cut(text, room)
-            room = max(0, room - len(text))
-        if kind is str and not _is_word(text):
-            pair = escape(text) if len(text) <= _SHORT else text
-        fields[name] = text
-        if len(pair) <= _SHORT:
-            shown = f"{shown} {name}={pair}"
-        elif "\n" in text:
-            below += f"\n{name}:{_INDENT}{text.replace(chr(10), _INDENT)}"
+        if kind is int or kind is float:
+            fields[name] = text = repr(value)
+        elif kind is str and len(value) <= _SHORT:
+            fields[name] = value
+            plainly = value.isprintable() and " " not in value and '"' not in value and "=" not in value and value
+            text = value if plainly else escape(value)
+        else:
+            text = _words(value)
+            if len(text) > _LONG:
+                text = _cut(text, room)
+                room = max(0, room - len(text))
+            fields[name] = text
+            if "\n" in text:
+                below += f"\n{name}:{_INDENT}{text.replace(chr(10), _INDENT)}"
+                continue
+        if len(text) <= _SHORT:
+            shown = f"{shown} {name}={text}"
     if not shown.isprintable():
         shown = _printable_lines(shown)
     if entry.exception is not None:
@@ -57,11 +61,6 @@ def plain(entry: Entry) -> Entry:
     if below:
         shown += _printable_lines(below)
     return Entry(entry.time, entry.level, entry.logger, entry.job, shown, entry.event_id, fields, None)
-
-
-def _is_word(text: str) -> bool:
-    """Whether one sees where it ends."""
-    return text.isprintable() and text != "" and " " not in text and '"' not in text and "=" not in text
 
 
 def _words(value: Any) -> str:
