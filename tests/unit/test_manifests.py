@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import PurePosixPath
 
 import pytest
@@ -90,14 +91,13 @@ def service(yaml):
 
 def test_kubernetes_would_take_it(yaml, wanted, refuse) -> None:
     """By the official schemas, in which an unknown field is an error: of an older release and of a newer one."""
-    try:
-        import kubernetes_validate
-    except ImportError:
+    if importlib.util.find_spec("kubernetes_validate") is None:
         refuse("the official schemas are missing (pip install kubernetes-validate)")
+    schemas = importlib.import_module("kubernetes_validate")
     for release in ("1.25", "1.34"):
         kinds = []
         for document in yaml.safe_load_all(kubernetes(wanted)):
-            kubernetes_validate.validate(document, release, strict=True)
+            schemas.validate(document, release, strict=True)
             kinds.append(document["kind"])
         assert kinds == ["ConfigMap", "Deployment"]
 

@@ -104,6 +104,13 @@ def test_lines_of_ps(table) -> None:
     assert (found[501].name, found[501].parent, found[501].group) == ("sleep", 1, 501)
 
 
+def test_what_a_program_prints(table) -> None:
+    """Its lines, in plain English whatever language is spoken here; one that isn't there is an ``OSError``."""
+    assert table.printed(["/bin/sh", "-c", "echo one; echo $LC_ALL"]) == ["one", "C"]
+    with pytest.raises(FileNotFoundError):
+        table.printed(["/no/such/program"])
+
+
 @hypothesis.given(some.lists(some.sampled_from(["1-a", "1-ab", "2-a", "21-a"]), max_size=4))
 def test_a_mark_is_known_among_others(run_mark, marks: list[str]) -> None:
     """Whole, wherever it stands; not by a part of it."""

@@ -22,7 +22,6 @@ _HELPERS = (b"from multiprocessing.resource_tracker import main", b"from multipr
 
 # BSD's ps: all processes, with their environments behind their words, however long that is.
 PS = ("/bin/ps", "-A", "-E", "-ww", "-o", "pid=,ppid=,pgid=,stat=,command=")
-PS_LIMIT_S = 10.0
 
 
 class Process(Record):
@@ -50,7 +49,9 @@ class Process(Record):
 def processes(mark: str, since: int = 0) -> list[Process]:
     """All that can be seen here; *mark* is looked for in those that began at *since* or later. Raises ``OSError``."""
     if not HAS_PROC:
-        return from_ps(_ps_lines(), mark)
+        # (ps sees itself, as our child.)
+        seen_by_ps = from_ps(printed(PS), mark)
+        return [process for process in seen_by_ps if (process.parent, process.name) != (os.getpid(), "ps")]
     seen = (_seen(int(name), mark, since) for name in os.listdir("/proc") if name.isdecimal())
     return [process for process in seen if process is not None]
 
@@ -116,16 +117,21 @@ def _helps(command: bytes) -> bool:
     return any(helper in command for helper in _HELPERS)
 
 
-def _ps_lines() -> list[str]:
-    from stayon.platforms.launcher import UnixLauncher
-
-    child = UnixLauncher().spawn(PS, env={"LC_ALL": "C"})
+def printed(command: Sequence[str]) -> list[str]:
+    """The lines that *command*, begun with a path, prints. Blocks until it has ended. Raises ``OSError``."""
+    read_fd, write_fd = os.pipe()
     try:
-        said = b"".join(iter(lambda: os.read(child.output, 65536), b""))
+        duplicate = [(os.POSIX_SPAWN_DUP2, write_fd, 1)]
+        pid = os.posix_spawn(command[0], list(command), {"LC_ALL": "C"}, file_actions=duplicate)
+    except OSError:
+        os.close(read_fd)
+        raise
     finally:
-        os.close(child.output)
-    child.wait(PS_LIMIT_S)
-    return said.decode("utf-8", "backslashreplace").splitlines()
+        os.close(write_fd)
+    with open(read_fd, encoding="utf-8", errors="backslashreplace") as file:
+        lines = file.read().splitlines()
+    os.waitpid(pid, 0)
+    return lines
 
 
 def from_ps(lines: Iterable[str], mark: str) -> list[Process]:

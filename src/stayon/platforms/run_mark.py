@@ -27,7 +27,7 @@ _PAGE_BYTES = 4096
 
 
 class OwnMark:
-    """This process's, once it has one."""
+    """The mark of this process, once it has one."""
 
     mark = ""
 
