@@ -11,16 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
+    from typing import Any
 
     from stayon.ports import SocketStore
 
 NAME_LENGTH = 255
-
-
-class NoSuchSocketsError(UsageError, KeyError):
-    """There are no sockets of that name. Also a ``KeyError``, since they are looked up in a mapping."""
-
-    code = "sockets.unknown"
 
 
 class Sockets(Mapping[str, "list[socket.socket]"]):
@@ -35,11 +30,18 @@ class Sockets(Mapping[str, "list[socket.socket]"]):
         self._opening = allocate_lock()
 
     def __getitem__(self, name: str) -> list[socket.socket]:
-        """The sockets called *name*. Raises ``NoSuchSocketsError``, which names those that there are."""
+        """The sockets called *name*. Raises ``UsageError``, which names those that there are."""
         with self._opening:
             if name not in self._opened:
                 self._opened[name] = self._open(name)
             return self._opened[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._store.inherited()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The sockets called *name*, or *default* if there are none."""
+        return self[name] if name in self._store.inherited() else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._store.inherited())
@@ -60,10 +62,11 @@ class Sockets(Mapping[str, "list[socket.socket]"]):
     def _open(self, name: str) -> list[socket.socket]:
         inherited = self._store.inherited()
         if name not in inherited:
-            raise NoSuchSocketsError(
+            raise UsageError(
                 f"there are no sockets called {name!r}",
                 why=f"there are {', '.join(sorted(inherited))}" if inherited else "nobody has opened any for it",
                 hint='Declare it: Service.installation(sockets={"NAME": "HOST:PORT"}), and install the service again.',
+                code="sockets.unknown",
             )
         import socket
 

@@ -28,6 +28,11 @@ _PAUSE_S = 0.002
 _MISSED_BEATS = 3
 _BEAT_GRACE_S = 1.0
 
+_TEXTS = (
+    "service", "instance", "process", "state", "since", "started_at", "status", "health", "why", "probes", "logs",
+    "log_level",
+)  # fmt: skip
+
 
 class Reading(Record):
     """What is known about a service. *verdict* is one of the names above; *text* says it to a person.
@@ -76,6 +81,8 @@ def read_page(path: str) -> Status | None:
                 hint="Ask as the account that runs the service, or as an administrator.",
                 code="status.not-permitted",
             ) from error
+        except OSError:
+            return None  # something else than a page
         text = page_fields(page)
         if text is not None:
             return _status(text)
@@ -85,7 +92,9 @@ def read_page(path: str) -> Status | None:
 
 
 def _bytes_of(path: str) -> bytes:
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    # Its directory is the service's, which may have been taken over: what it has put there instead of its page may be a
+    # pipe that never ends, or lead to a device on which merely opening does something.
+    fd = os.open(path, os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")))
     try:
         return os.read(fd, 2 * PAGE_BYTES)
     finally:
@@ -93,16 +102,33 @@ def _bytes_of(path: str) -> bytes:
 
 
 def _status(text: str) -> Status | None:
-    """The fields this version knows; None if one that has no default is missing: another version wrote the page."""
+    """The fields this version knows; None if one that has no default is missing, or is of another kind: another version
+    wrote the page, or somebody else.
+    """
     import json
 
     try:
         found: Mapping[str, Any] = json.loads(text)
         known = {name: found[name] for name in Status.__fields__ if name in found}
         known["jobs"] = tuple(known.get("jobs", ()))
-        return Status(**known)
-    except (TypeError, ValueError):
+        status = Status(**known)
+    except (TypeError, ValueError, RecursionError):
         return None
+    return status if _is_sound(status) else None
+
+
+def _is_sound(status: Status) -> bool:
+    """Whether every field is of its kind, and the process one that there can be: 0 and less are whole groups."""
+    counts = (status.pid, status.generation, status.restarts, status.jobs_left_out, status.exit_code or 0)
+    times = (status.beat_s, status.beat_every_s)
+    return (
+        all(type(getattr(status, name)) is str for name in _TEXTS)
+        and all(type(count) is int for count in counts)
+        and all(type(time_s) in (int, float) and time_s - time_s == 0 for time_s in times)
+        and all(type(job) is dict for job in status.jobs)
+        and status.pid > 0
+        and status.process != ""
+    )
 
 
 def judge(status: Status | None, facts: Facts) -> Reading:
