@@ -80,7 +80,7 @@ def ours(lab: laboratory.Lab) -> tuple[Competitor, str]:
 def peer(lab: laboratory.Lab, title: str, like: str, command: str) -> Competitor:
     """*command* in a unit like ours."""
     name = f"bench-{title.lower()}"
-    lines = [line.replace("bench-stayon", name) for line in like.split("[X-Stayon]")[0].splitlines()]
+    lines = [line.replace("bench-stayon", name) for line in like.partition("[X-Stayon]")[0].splitlines()]
     kept = [line for line in lines if not line.startswith((*OWN_LINES, "#"))]
     kept.insert(kept.index("[Service]") + 1, f"ExecStart={command}")
     lab.write(f"/etc/systemd/system/{name}.service", "\n".join([*kept, ""]))
@@ -107,7 +107,8 @@ def with_sdnotify(lab: laboratory.Lab, like: str) -> Competitor:
     """By the same interpreter as ours."""
     import sdnotify
 
-    for source, name in ((Path(sdnotify.__file__), "sdnotify.py"), (HERE / "peers" / "with_sdnotify.py", "collector.py")):
+    sources = {"sdnotify.py": Path(sdnotify.__file__), "collector.py": HERE / "peers" / "with_sdnotify.py"}
+    for name, source in sources.items():
         lab.write(f"/opt/with-sdnotify/{name}", source.read_text("utf-8"))
     return peer(lab, "asyncio", like, f"{lab.python} /opt/with-sdnotify/collector.py")
 

@@ -138,7 +138,7 @@ def is_locked(machine: Machine, paths: Paths) -> bool:
     lock, so that asking after a service cannot keep it from starting.
     """
     try:
-        with open(paths.lock, encoding="utf-8", errors="replace") as file:
+        with open(machine.open_shared(paths.lock), encoding="utf-8", errors="replace") as file:
             written = file.read(20).strip()
     except OSError:
         return False
@@ -200,7 +200,8 @@ def run(
         if isinstance(error, StayonError):
             # Standard error gets it as the command's last word, but often nobody reads that.
             logs = Pipeline(spec.name, options.instance)
-            LogSetup(logs, paths.places.logs, machine).for_failed_start(is_ours=lock is not None)
+            setup = LogSetup(logs, paths.places.logs, machine)
+            error.is_said = setup.for_failed_start(is_ours=lock is not None)
             _log_last_word(logs, error)
         if lock is not None:
             lock.release()
@@ -220,14 +221,17 @@ def _meant(service: Service, options: Options) -> tuple[str, Service, ServiceSpe
     return f"{spec.name}.{options.once}", service, spec, options.replace(settings=(*options.settings, *SETTINGS))
 
 
-def log_failed_start(machine: Machine, name: str, instance: str, error: BaseException) -> None:
-    """Log *error*, with its traceback, where the service *name* would have logged, had a manager got it so far."""
+def log_failed_start(machine: Machine, name: str, instance: str, error: BaseException) -> bool:
+    """Log *error*, with its traceback, where the service *name* would have logged, had a manager got it so far. Gives
+    whether that is where standard error goes, too.
+    """
     paths = paths_of(machine, name, instance)
     machine.make_directory(paths.places.logs, 0o750)
     logs = Pipeline(name, instance)
     setup = LogSetup(logs, paths.places.logs, machine)
-    setup.for_failed_start(is_ours=not is_locked(machine, paths), system="notice")
+    is_said = setup.for_failed_start(is_ours=not is_locked(machine, paths), system="notice")
     _log_last_word(logs, error)
+    return is_said
 
 
 def _log_last_word(logs: Pipeline, error: BaseException) -> None:

@@ -18,6 +18,8 @@ class StayonError(Exception):
     code = "stayon.failed"
     # A line each for several causes; they are printed below the first line.
     details: tuple[str, ...] = ()
+    # Whether it has been logged to where standard error goes, too.
+    is_said = False
 
     def __init__(self, what: str, *, where: str = "", why: str = "", hint: str = "", code: str = "") -> None:
         super().__init__(what)

@@ -264,9 +264,7 @@ class LogReader(Protocol):
         """
         ...
 
-    def follow(
-        self, name: str, count: int, wanted: Callable[[str], bool], since: float | None = None
-    ) -> Iterator[str]:
+    def follow(self, name: str, count: int, wanted: Callable[[str], bool], since: float | None = None) -> Iterator[str]:
         """As ``last``, and then what comes, for ever. Blocks between records; closing the iterator ends it."""
         ...
 

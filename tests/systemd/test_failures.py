@@ -81,7 +81,9 @@ def test_a_program_that_cannot_be_imported(systemd: Lab) -> None:
 
 
 def test_bad_configuration_is_not_tried_again(systemd: Lab) -> None:
-    """A configuration that cannot be read ends the start with 78, and systemd doesn't start it again."""
+    """A configuration that cannot be read ends the start with 78, and systemd doesn't start it again; why stands in the
+    journal, once.
+    """
     service = systemd.service('service = Service("{name}")\n@service.every("1s")\ndef work(ctx):\n    pass')
     assert service.verb("install").code == 0
     service.write_config("answer = [\n")
@@ -90,6 +92,8 @@ def test_bad_configuration_is_not_tried_again(systemd: Lab) -> None:
     assert f"{service.name}.toml" in started.err
     shown = service.show("ActiveState", "ExecMainStatus", "NRestarts")
     assert shown == {"ActiveState": "failed", "ExecMainStatus": "78", "NRestarts": "0"}
+    said = [entry for entry in service.journal() if f"{service.name}.toml" in entry["MESSAGE"]]
+    assert [entry["PRIORITY"] for entry in said] == ["2"], service.story()
 
 
 FAILS_AFTER_READY = """

@@ -402,10 +402,39 @@ class TestUninstall:
         """What an earlier ``uninstall`` left is removed later, without an installation."""
         things = desk.machine.folder / NAME / "logs"
         things.mkdir(parents=True)
+        (things / f"{NAME}.log").touch()
 
         said = desk.say("uninstall", "--purge", "-y", "--json")
 
         assert said.json == {"name": NAME, "changes": [], "left": [], "removed": [str(things)]}
+
+    @pytest.mark.parametrize("is_installed", [True, False])
+    def test_purge_spares_what_another_program_has_under_this_name(self, desk: Desk, is_installed: bool) -> None:
+        """A directory without any file of the service's is another's, as /etc/ssl is, and is only named."""
+        if is_installed:
+            desk.say("install")
+        foreign, own = desk.machine.folder / NAME / "config", desk.machine.folder / NAME / "state"
+        for path in (foreign, own):
+            path.mkdir(parents=True)
+        (foreign / "certificates").touch()
+        (own / f"{NAME}.crash").touch()
+
+        said = desk.say("uninstall", "--purge", "--yes")
+
+        assert (foreign / "certificates").exists()
+        assert not own.exists()
+        assert said.out.endswith(f"look at them yourself:\n  {foreign}\n")
+
+    def test_purge_of_a_name_that_is_no_service_removes_nothing(self, desk: Desk) -> None:
+        """Neither what is in there nor an empty directory is anything that a service has left."""
+        for name in ("state", "logs"):
+            (desk.machine.folder / NAME / name).mkdir(parents=True)
+        (desk.machine.folder / NAME / "state" / "database").touch()
+
+        said = desk.say("uninstall", "--purge", "--yes", "--json")
+
+        assert said.json["removed"] == []
+        assert len(said.json["left"]) == 2
 
     @pytest.mark.parametrize(("typed", "gone"), [("y\n", True), ("n\n", False), ("", False)])
     def test_purge_asks(self, desk: Desk, monkeypatch: pytest.MonkeyPatch, typed: str, gone: bool) -> None:

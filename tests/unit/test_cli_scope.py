@@ -349,14 +349,49 @@ def test_purging_follows_links_to_what_the_manager_keeps_apart(desk: Desk) -> No
     desk.sits(ROOT)
     desk.say("install")
     own = desk.machine.folder / NAME
-    private = desk.machine.folder / "private"
-    private.mkdir()
-    (private / "data").touch()
-    own.mkdir()
+    private = own / "private" / "state"
+    private.mkdir(parents=True)
+    (private / f"{NAME}.crash").touch()
     (own / "state").symlink_to(private)
 
     removed = desk.say("uninstall", "--purge", "--yes", "--json").json["removed"]
 
-    assert removed == [str(own / "state"), str(private)]
+    assert sorted(removed) == [str(private), str(own / "state")]
     assert not private.exists()
     assert not (own / "state").is_symlink()
+
+
+@pytest.mark.linux
+def test_purging_follows_no_link_that_a_service_has_laid(desk: Desk, tmp_path) -> None:
+    """A link to anywhere else is taken away, and what it leads to stays."""
+    desk.sits(ROOT)
+    desk.say("install")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / f"{NAME}.crash").touch()
+    own = desk.machine.folder / NAME
+    own.mkdir()
+    (own / "state").symlink_to(elsewhere)
+
+    removed = desk.say("uninstall", "--purge", "--yes", "--json").json["removed"]
+
+    assert removed == [str(own / "state")]
+    assert (elsewhere / f"{NAME}.crash").exists()
+
+
+@pytest.mark.linux
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_root_purges_nothing_below_a_directory_of_another(desk: Desk) -> None:
+    """Whoever may write above it could lay a link there at the last moment: nothing is removed, nor uninstalled."""
+    desk.sits(ROOT)
+    desk.say("install")
+    state = desk.machine.folder / NAME / "state"
+    state.mkdir(parents=True)
+    os.chown(desk.machine.folder, 4711, 4711)
+
+    said = desk.say("uninstall", "--purge", "--yes")
+
+    assert said.code == exits.NOT_PERMITTED
+    assert "[uninstall.unsafe]" in said.err
+    assert state.is_dir()
+    assert NAME in desk.system.wanted

@@ -9,11 +9,11 @@ import time
 
 from stayon import app, exits
 from stayon.cli import keepers
-from stayon.cli.command import answer, say
+from stayon.cli.command import answer
 from stayon.core import states
 from stayon.core.duration import seconds
 from stayon.core.record import Record
-from stayon.errors import FailedError, TemporaryError, UnavailableError
+from stayon.errors import FailedError, NotPermittedError, TemporaryError, UnavailableError
 from stayon.runtime import status_reading as reading
 
 TYPE_CHECKING = False
@@ -103,7 +103,7 @@ def stop(call: Call) -> int:
         return exits.DONE
     if before.status is not None and before.status.exit_code is not None:
         # It waits to be started again, and nobody is at the control socket; its signals are as they were.
-        _signal(service, before.status.pid)
+        _end(service, before.status.pid)
     else:
         _ask_to_stop(service, min(timeout_s, ANSWER_S))
 
@@ -118,27 +118,49 @@ def stop(call: Call) -> int:
     return exits.DONE
 
 
-def _signal(service: Peer, pid: int) -> None:
-    """Send SIGTERM to *pid*, which the status page names: with no more rights than who could have written the page, as
-    root would end whatever a service that was taken over says is its own. Raises ``OSError``.
+def _end(service: Peer, pid: int) -> None:
+    """Send SIGTERM to *pid*, which the status page names, with no more rights than who could have written the page has:
+    else root would end whatever a service that was taken over says is its own. Raises ``NotPermittedError``.
     """
-    writer = app.owner_of(service.paths)
-    if writer in (None, os.geteuid()) or os.geteuid() != 0:
-        os.kill(pid, SIGTERM)
-        return
+    try:
+        writer = _writer(service.paths)
+        if writer == 0 or not hasattr(os, "fork") or os.geteuid() != 0:
+            os.kill(pid, SIGTERM)
+        else:
+            _kill_as(writer, pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return  # it has ended meanwhile
+    except PermissionError as error:
+        raise NotPermittedError(
+            f"{service.name} is not stopped: its status page names a process that is not its own",
+            where=service.paths.status,
+            why=f"process {pid} is another account's",
+            hint="Look at who has written that, and at what runs as its account.",
+            code="status.foreign-process",
+        ) from error
+
+
+def _writer(paths: app.Paths) -> int:
+    """The number of the account that writes the status page: only root's word counts for all. Raises ``OSError``."""
+    return os.stat(paths.places.run).st_uid or os.lstat(paths.status).st_uid
+
+
+def _kill_as(account: int, pid: int) -> None:
+    """SIGTERM from *account*, by a process that is its from there on (kill(2) asks for the real user, too)."""
     child = os.fork()
     if child == 0:
-        number = 0
+        number = 1
         try:
-            os.setuid(writer)
+            os.setuid(account)
             os.kill(pid, SIGTERM)
+            number = 0
         except OSError as error:
             number = error.errno or 1
         finally:
             os._exit(number)
     number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if number:
-        raise OSError(number, os.strerror(number), f"process {pid}")
+        raise OSError(number, os.strerror(number))
 
 
 def _ask_to_stop(service: Peer, timeout_s: float) -> None:
@@ -198,14 +220,8 @@ def dump(call: Call) -> int:
     standard error.
     """
     said = peer(call).ask("dump", ANSWER_S)
-    if "json" in call.given:
-        answer(call, said, "")
-        return exits.DONE
-    say(f"{call.name} is {said['state']}")
-    for one in said["under_way"]:
-        say(f"under way: {one['name']}, for {one['for_s']} s")
-    say("")
-    say(said["stacks"])
+    under_way = [f"under way: {one['name']}, for {one['for_s']} s" for one in said["under_way"]]
+    answer(call, said, "\n".join([f"{call.name} is {said['state']}", *under_way, "", said["stacks"]]))
     return exits.DONE
 
 

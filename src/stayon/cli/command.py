@@ -150,8 +150,20 @@ def answer(call: Call, fields: object, text: str) -> None:
     if "json" in call.given:
         import json
 
-        text = json.dumps(fields, default=str)
-    say(text)
+        say(json.dumps(fields, default=str))
+        return
+    say(harmless(text))
+
+
+def harmless(text: str) -> str:
+    r"""*text* with an escape such as ``\x1b`` for all that isn't printable but line breaks and tabs: much of what verbs
+    tell was said by a service, which must not move the cursor of an administrator's terminal.
+    """
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    from stayon.runtime.logs.text import printable
+
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def has_somebody_to_ask() -> bool:
@@ -169,5 +181,6 @@ def complain(text: str) -> None:
     """Print what went wrong; red on a terminal that wants colours."""
     red = sys.stderr is not None and sys.stderr.isatty() and "NO_COLOR" not in os.environ
     if sys.stderr is not None:
+        text = harmless(text)
         sys.stderr.write(f"\x1b[31m{text}\x1b[0m\n" if red else f"{text}\n")
         sys.stderr.flush()

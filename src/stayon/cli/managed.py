@@ -7,7 +7,7 @@ import time
 
 from stayon import exits
 from stayon.cli import ask, keepers
-from stayon.cli.command import answer
+from stayon.cli.command import answer, harmless
 from stayon.cli.keepers import name_of
 from stayon.cli.run import is_daemon, run
 from stayon.core import states
@@ -281,5 +281,5 @@ def _tell(call: Call, managed: Managed, text: str) -> None:
 def progress(text: str) -> None:
     """Tell somebody who sits there how far it is."""
     if sys.stderr is not None and sys.stderr.isatty():
-        sys.stderr.write(f"{text}\n")
+        sys.stderr.write(f"{harmless(text)}\n")
         sys.stderr.flush()

@@ -28,7 +28,7 @@ def status_text(name: str, found: Reading, kept: Managed | None = None) -> str:
         "config": f"generation {page.generation}" if page.generation else "",
         "restarts": str(page.restarts) if page.restarts else facts.get("restarts", ""),
         "probes": f"http://{page.probes}" if page.probes else "",
-        "logs": page.logs,
+        "logs": kept.log if kept is not None and kept.log else page.logs,
         "log level": page.log_level,
     }
     lines += _fact_lines(facts)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Start(Record):
     """Which service, and how. *arguments* gives those of this start, and may block until they are there; then *reason*
     says why it was started. *found* is told what the service declares, when it has been imported; *end* ends the
-    process.
+    process; *said* is told of an error that is raised, and was logged to where standard error goes, too.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Start(Record):
     reason: Callable[[], str]
     found: Callable[[Sequence[str]], object]
     end: Callable[..., NoReturn]
+    said: Callable[[BaseException], object] = id
 
 
 def run(start: Start, starter: Callable[[], Starter]) -> NoReturn:
@@ -52,8 +53,10 @@ def run(start: Start, starter: Callable[[], Starter]) -> NoReturn:
 
     try:
         ending = app.run(service, options, leave, started_by)
-    except StayonError:
-        raise  # it has been logged
+    except StayonError as error:
+        if error.is_said:
+            start.said(error)
+        raise
     except BaseException as error:
         _log_or_note(start, error)
         raise
@@ -74,15 +77,18 @@ def log_too_late(name: str, instance: str, limit_s: float) -> None:
     log(name, instance, error)
 
 
-def log(name: str, instance: str, error: BaseException) -> None:
-    """Log *error* where the service *name* would have logged if it had come so far."""
-    app.log_failed_start(app.here(), name, instance, error)
+def log(name: str, instance: str, error: BaseException) -> bool:
+    """Log *error* where the service *name* would have logged if it had come so far. Gives whether that is where
+    standard error goes, too.
+    """
+    return app.log_failed_start(app.here(), name, instance, error)
 
 
 def _log_or_note(start: Start, error: BaseException) -> None:
     """Log *error*; where that can't be done, it has a note that says why, and is still what went wrong."""
     try:
-        log(start.name, start.instance, error)
+        if log(start.name, start.instance, error):
+            start.said(error)
     except Exception as second:  # noqa: BLE001  # whatever it is, the first error goes before it
         error.add_note(f"and it could not be logged: {second}")
 

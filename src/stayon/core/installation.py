@@ -150,11 +150,12 @@ class Managed(Record):
     command: str = ""
     mark: str = ""
     display_name: str = ""
-    # Where its things are, where that isn't the same for whoever asks; the status text that it gave; and how often the
-    # manager has started it again.
+    # Where its things are, where that isn't the same for whoever asks; the status text that it gave; how often the
+    # manager has started it again; and how its log is read there, if the manager has it.
     places: Places | None = None
     status: str = ""
     restarts: int = 0
+    log: str = ""
 
 
 def checked_options(said: Mapping[str, Any]) -> dict[str, Any]:

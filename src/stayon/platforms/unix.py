@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
 from _thread import get_ident
 
@@ -65,8 +67,14 @@ def _reap_all() -> None:
 
 
 def open_shared(path: str) -> int:
-    """A descriptor to read the file at *path*, in nobody's way. Raises ``OSError``."""
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """A descriptor to read the file at *path*, in nobody's way. Raises ``OSError``, also for what is no file: its
+    directory may be that of an account which root does not trust.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return fd
 
 
 def account_home(env_home: str) -> str:

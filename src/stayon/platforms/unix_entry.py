@@ -37,11 +37,13 @@ def main(words: Sequence[str]) -> NoReturn:
 def _serve(called: str, target: str, options: tuple[str, ...]) -> NoReturn:
     sys.argv[:] = [target]
     name, _, instance = called.partition("@")
+    said: list[BaseException] = []
     try:
         started = _above("started")
-        started.run(started.Start(name, target, instance, options, tuple, str, _found, _end), _starter)
+        start = started.Start(name, target, instance, options, tuple, str, _found, _end, said.append)
+        started.run(start, _starter)
     except BaseException as error:  # noqa: BLE001  # it is the process's last word, and whoever started it gets its code
-        _fail(error)
+        _fail(error, is_said=error in said)
     _end(0)  # never reached: ``run`` ends the process
 
 
@@ -72,23 +74,27 @@ def _found(_kinds: Sequence[str]) -> None:
     gc.enable()
 
 
-def _fail(error: BaseException) -> NoReturn:
-    """Say why, to the manager as well, and end."""
+def _fail(error: BaseException, *, is_said: bool) -> NoReturn:
+    """Say why, to the manager as well, and end. Where standard error is the journal, it has been said there."""
     from stayon.core.events import Report
     from stayon.core.states import STOPPED
     from stayon.errors import error_number_of
 
-    code = _say(error)
+    code = _code(error) if is_said else _say(error)
     _starter().report(Report(STOPPED, exit_code=code, why=_text(error), error_number=error_number_of(error)))
     _end(code)
 
 
 def _say(error: BaseException) -> int:
     """Say on standard error why it ends, and give the exit code of that."""
+    sys.stderr.write("\n".join([_text(error), *getattr(error, "__notes__", ()), ""]))
+    return _code(error)
+
+
+def _code(error: BaseException) -> int:
     from stayon import exits
     from stayon.errors import exit_code_of
 
-    sys.stderr.write("\n".join([_text(error), *getattr(error, "__notes__", ()), ""]))
     return exit_code_of(error) or exits.FAILED
 
 

@@ -71,12 +71,13 @@ class LogSetup:
             self._chosen_file("auto")
         self._use(self._stderr_sink("auto"))
 
-    def for_failed_start(self, *, is_ours: bool, system: str = "auto") -> None:
-        """What holds for the error that a start ends with. The file is another process's where the lock isn't ours;
-        *system* is as in the settings.
+    def for_failed_start(self, *, is_ours: bool, system: str = "auto") -> bool:
+        """What holds for the error that a start ends with; gives whether that is then where standard error goes, too.
+        The file is another process's where the lock isn't ours; *system* is as in the settings.
         """
         self._choose_system(system)
         self._use(self._chosen_file("auto") if is_ours else None)
+        return self._journal is not None and is_journal(STDERR, os.environ)
 
     def _use(self, *sinks: Sink | None) -> None:
         self._pipeline.use([sink for sink in (*sinks, self._journal, self._system) if sink is not None])

@@ -99,7 +99,10 @@ class Units:
             shown_only = sight.managed(name, shown, (), self._now())
             return shown_only.replace(command=shown["FragmentPath"] or shown["LoadState"], mark="")
         found = sight.managed(name, shown, files, self._now())
-        return found.replace(account=checks.login_name(self._account)) if self._systemctl.for_user else found
+        if self._systemctl.for_user:
+            account = checks.login_name(self._account)
+            return found.replace(account=account, log=f"journalctl --user-unit {where.unit}")
+        return found.replace(log=f"journalctl -u {where.unit}")
 
     def names(self) -> list[str]:
         """As the port says."""
