@@ -53,6 +53,8 @@ class Keeper:
 @pytest.fixture(params=["fake", "systemd"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple]:
     """A store that was handed "http", what it was handed, and a function that tells what is kept."""
+    if sys.platform == "win32":
+        pytest.skip("sockets are handed over on Unix only: Windows passes no descriptors on")
     there = socket.create_server(("127.0.0.1", 0))
     fd = there.detach()
     os.set_inheritable(fd, True)
@@ -62,8 +64,6 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple]:
         yield fake, fd, lambda: fake.kept
         fake.close()
     else:
-        if sys.platform == "win32":
-            pytest.skip("systemd: Windows passes no descriptors on")
         keeper = Keeper(str(tmp_path / "notify"))
         sock = NotifySocket(str(tmp_path / "notify"))
         yield SystemdSockets({"http": (fd,)}, sock), fd, keeper.kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -75,23 +76,51 @@ def test_what_the_table_says_of_windows_can_be_said() -> None:
         assert f"> python collector.py {verb}\n" in page
 
 
+def test_what_the_table_says_of_linux_can_be_said() -> None:
+    """The command of its row is one of the program's, and one of those on its page; so is the other verb on its own."""
+    page = (ROOT / "docs" / "how-to" / "systemd-service.md").read_text("utf-8")
+    daemons = (ROOT / "docs" / "how-to" / "classic-daemon.md").read_text("utf-8")
+    command = re.search(r"`sudo python3 collector\.py ([a-z -]+)`", _row("Linux"))
+
+    assert command
+    assert words.parse(command[1].split(), with_target=False).verb.name == "install"
+    assert f"collector.py {command[1]}\n" in page
+    assert "(`start`)" in _row("Linux")
+    assert "$ python3 collector.py start\n" in daemons
+
+
+def test_the_exposure_of_a_service_is_the_same_everywhere() -> None:
+    """The figure in the list is that of the page on systemd, and of the reasons."""
+    found = re.search(r"an \[exposure of ([0-9.]+)\]", README)
+
+    assert found
+    for page in ("how-to/systemd-service.md", "why.md"):
+        assert f"an exposure of {found[1]}," in (ROOT / "docs" / page).read_text("utf-8")
+
+
 @pytest.mark.linux
-def test_installing_is_refused_on_linux_as_the_table_says(shell) -> None:
-    """``install`` is one error with the exit code that the table has."""
+def test_without_a_manager_installing_leads_to_the_daemon(shell) -> None:
+    """Where nobody keeps services, ``install`` is one error that names the verb of the table."""
+    if os.path.isdir("/run/systemd/system"):
+        pytest.skip("systemd keeps services here")
     (shell.directory / "collector.py").write_text(_program(), "utf-8")
+
     answer = shell.ask("collector.py", "install")
 
+    assert answer.returncode == exits.UNAVAILABLE
     assert "[manager.none]" in answer.stderr
-    assert f"ends with {answer.returncode}" in _row("Linux")
+    assert "collector.py start" in answer.stderr
 
 
 @pytest.mark.linux
 def test_macos_gets_what_the_table_says(monkeypatch) -> None:
-    """On macOS, changes are polled for, and a hung host is ended by faulthandler, whose exit code is 1."""
+    """On macOS, changes are polled for; a host that hangs in C code is ended by faulthandler, as its page says."""
     monkeypatch.setattr(sys, "platform", "darwin")
     machine = platforms._choose()  # noqa: SLF001  # what ``current`` calls once
+    page = (ROOT / "docs" / "how-to" / "macos-launchd.md").read_text("utf-8")
 
     assert machine.directory_watch().fileno() == -1
     assert f"within {reloading.POLL_S:g} s" in _row("macOS")
-    assert f"ends with 1, not {exits.HANG}" in _row("macOS")
+    assert "$ python3 collector.py install --now\n" in page
     assert machine.deadman.__name__ == "FaulthandlerDeadman"
+    assert "the\ncode on macOS is 1" in page

@@ -58,7 +58,7 @@ def forget_linux() -> None:
     vars(selectors)["DefaultSelector"] = selectors.PollSelector
     sys.platform = "darwin"
     _hide_proc()
-    from stayon.platforms import door, libc
+    from stayon.platforms import door, libc, process_table
 
     address = libc.Library.address
 
@@ -68,6 +68,8 @@ def forget_linux() -> None:
         return address(self, function)
 
     libc.Library.address = hidden  # type: ignore[method-assign]  # that is the point
+    # This computer's ps has other words for the same.
+    vars(process_table)["PS"] = ("/bin/ps", "axeww", "-o", "pid=,ppid=,pgid=,stat=,command=")
     vars(door)["_peer_uid"] = lambda _visitor: os.geteuid()  # LOCAL_PEERCRED is macOS'
 
 

@@ -143,6 +143,18 @@ def test_start_passes_arguments_on(desk: Desk) -> None:
     assert desk.services.asked == [(NAME, "start", ("--fast", "7"))]
 
 
+@pytest.mark.parametrize("option", ["account", "limit", "pid-file", "config", "set"])
+def test_a_start_takes_nothing_that_is_the_installations(desk: Desk, option: str) -> None:
+    """It is refused and not forgotten, with what would do it, and nobody is asked anything."""
+    desk.say("install")
+
+    said = desk.say("start", f"--{option}", "a=1")
+
+    assert (said.code, said.out) == (exits.USAGE, "")
+    assert f"collector.py install --{option}" in said.err
+    assert desk.services.asked == []
+
+
 def test_what_runs_in_a_console_is_not_started_a_second_time(desk: Desk) -> None:
     """While a process that the manager doesn't have runs, a start could only fail: it is told at once, with the pid."""
     desk.install()

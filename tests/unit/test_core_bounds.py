@@ -38,7 +38,7 @@ def test_memory_is_a_size(said: str | int, size: int) -> None:
     assert checked_options({"memory": said})["memory_bytes"] == size
 
 
-@pytest.mark.parametrize("said", ["", "much", "200Q", -1, 0, True, 1.5, "1..5M", "M"])
+@pytest.mark.parametrize("said", ["", "much", "200Q", -1, 0, True, 1.5, "1..5M", "M", "0M"])
 def test_what_is_no_size_is_refused(said: Any) -> None:
     """The message has what was said."""
     assert repr(said) in str(_wrong(memory=said))
@@ -97,6 +97,12 @@ def test_a_mistyped_limit_is_guessed() -> None:
 def test_what_is_no_limit_is_refused(said: Any) -> None:
     """A soft one above the hard one too."""
     _wrong(limits={"nofile": said})
+
+
+@pytest.mark.parametrize("option", ["limits", "sockets"])
+def test_what_has_names_is_a_dict(option: str) -> None:
+    """A list of pairs is not guessed at."""
+    assert f"{option}=" in str(_wrong(**{option: [("nofile", 1)]}))
 
 
 def test_what_may_be_allowed_has_names() -> None:

@@ -49,6 +49,9 @@ TABLE = [
         "STATUS=run: away\nEXIT_STATUS=69\nERRNO=111",
     ),
     (NEW, Report("STOPPED", exit_code=78, why="bad"), "STOPPING=1\nSTATUS=bad\nEXIT_STATUS=78"),
+    # What begins like one of our states would be read back as that.
+    (READY, Report("RUNNING", "paused at noon"), "STATUS=running: paused at noon"),
+    (READY, Report("PAUSED", "at noon"), "STATUS=paused: at noon"),
 ]
 
 

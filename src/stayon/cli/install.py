@@ -105,10 +105,10 @@ def _next(
     if after is None or "dry-run" in call.given:
         return ["Nothing was changed."]
     if after.state != states.STOPPED:
-        log = f" Its log: {call.command('logs')} -f" if logs_elsewhere else ""
-        running = f"It is {after.state}, process {after.pid}.{log}"
-        fresh = "now" in call.given or not changes
-        return [running if fresh else f"{running} The changes hold from its next start: {call.command('restart')}"]
+        lines = [f"It is {after.state}, process {after.pid}."]
+        if changes and "now" not in call.given:
+            lines.append(f"The changes hold from its next start: {call.command('restart')}")
+        return [*lines, f"Its log: {call.command('logs')} -f"] if logs_elsewhere else lines
     if wanted.start == DISABLED:
         return ["It is disabled: nobody can start it."]
     lines = [f"Start it: {call.command('start')}"]

@@ -33,6 +33,9 @@ WITH_FACTS = (13, 14)
 # What a manager's error says that has no word for a verb: then the service itself is asked.
 NO_VERB = "manager.verb"
 
+# What ``start`` takes where it makes a daemon.
+OF_INSTALLATION = ("config", "set", "account", "limit", "pid-file")
+
 IN_CONSOLE = (reading.RUNNING, reading.STARTING, reading.NOT_RESPONDING)
 
 
@@ -50,6 +53,7 @@ def start(call: Call) -> int:
         return detached.start(call)
     keeper = keepers.with_manager(keeper, call)
     before = keepers.installed(call, keeper)
+    _refuse_installed_otherwise(call)
     if before.state == states.RUNNING:
         _tell(call, before, f"{name_of(call)} is RUNNING already, process {before.pid}")
         return exits.DONE
@@ -69,6 +73,17 @@ def start(call: Call) -> int:
     how = f"is {after.state}, process {after.pid}" if after.state != states.STOPPED else "has run, and is done"
     _tell(call, after, f"{name_of(call)} {how}")
     return exits.DONE
+
+
+def _refuse_installed_otherwise(call: Call) -> None:
+    """Raise ``UsageError`` if something was said of this start that only an installation can have."""
+    said = [option for option in OF_INSTALLATION if option in call.given]
+    if said:
+        raise UsageError(
+            f"--{said[0]} can't be said of one start: {name_of(call)} is kept by its manager",
+            hint=f"Change the installation: {call.command('install')} --{said[0]} ... Then restart it",
+            code="usage.option",
+        )
 
 
 def begin(call: Call, keeper: Keeper, arguments: tuple[str, ...]) -> Managed:

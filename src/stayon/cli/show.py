@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stayon.runtime.logs.text import printable
 from stayon.runtime.status_reading import DIED
 
 TYPE_CHECKING = False
@@ -40,7 +41,7 @@ def status_text(name: str, found: Reading, kept: Managed | None = None) -> str:
 
 
 def _fact_lines(facts: Mapping[str, str]) -> list[str]:
-    return [f"  {fact:<9} {value}" for fact, value in facts.items() if value]
+    return [f"  {fact:<9} {printable(value)}" for fact, value in facts.items() if value]
 
 
 def _managers(kept: Managed, found: Reading) -> dict[str, str]:
@@ -62,8 +63,8 @@ def _installed(kept: Managed, found: Reading) -> str:
 
 
 def _table(jobs: tuple[Mapping[str, Any], ...]) -> list[str]:
-    lines = table(_JOB_COLUMNS, [[str(job.get(column, "")) for column in _JOB_COLUMNS] for job in jobs])
-    return lines + [f"  {job['job']}: {job['last_error']}" for job in jobs if job.get("last_error")]
+    lines = table(_JOB_COLUMNS, [[printable(str(job.get(column, ""))) for column in _JOB_COLUMNS] for job in jobs])
+    return lines + [printable(f"  {job.get('job')}: {job['last_error']}") for job in jobs if job.get("last_error")]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -78,7 +78,8 @@ class UnixDoor:
     def connect(self, path: str, timeout_s: float) -> socket.socket:
         """A connection that waits at most *timeout_s* to come about, and as long for each answer.
 
-        Raises ``UnavailableError`` (nobody listens, or not in time) or ``NotPermittedError``.
+        Raises ``UnavailableError`` (nobody listens, or not in time) or ``NotPermittedError``, also where root would
+        talk to another service than it means: the directory's owner can lay a link there.
         """
         visitor = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -88,6 +89,7 @@ class UnixDoor:
             visitor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             with _Address(path) as address:
                 visitor.connect(address)
+            _check_owner(visitor, path)
             visitor.settimeout(timeout_s)
         except OSError as error:
             visitor.close()
@@ -172,6 +174,19 @@ class _Address:
     def __exit__(self, *_error: object) -> None:
         if self._directory_fd != -1:
             os.close(self._directory_fd)
+
+
+def _check_owner(visitor: socket.socket, path: str) -> None:
+    """Raise ``NotPermittedError`` if who listens is not the owner of the directory, and root asks."""
+    owner = os.stat(os.path.dirname(path)).st_uid
+    if os.geteuid() == 0 and owner not in (0, _peer_uid(visitor)):
+        raise NotPermittedError(
+            "another account listens on the control socket than the service's",
+            where=path,
+            why=f"its directory belongs to the account with the number {owner}",
+            hint="Look at what that account has put there.",
+            code="control.foreign",
+        )
 
 
 def _peer_uid(visitor: socket.socket) -> int:

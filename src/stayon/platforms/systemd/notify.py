@@ -78,6 +78,8 @@ def _status(report: Report) -> str:
     """One line for ``systemctl status``: what pends, and what the service says; at the end, why."""
     text = report.why if report.state == states.STOPPED else report.status
     word = _WORDS.get(report.state, "")
+    if not word and text.startswith(tuple(_WORDS.values())):
+        word = "running"  # these words are the states', for whoever reads them back
     said = ": ".join(part for part in (word, text) if part)
     # What stands on a line of its own is one more message.
     plain = "".join(letter if letter.isprintable() else " " for letter in said)
