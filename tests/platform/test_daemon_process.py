@@ -35,6 +35,21 @@ def main(ctx):
     ctx.stopping.wait()
 """
 
+HANGS_ONCE = """
+import stayon, os, time
+service = Service("s", restart=stayon.immediate())
+print(next(line for line in open("/proc/self/status") if line.startswith("SigIgn:")), end="", flush=True)
+
+@service.run(hang_timeout="300ms")
+def main(ctx):
+    ctx.ready()
+    if not os.path.exists(GO):
+        open(GO, "w").close()
+        time.sleep(60)
+    while not ctx.stopping.wait(0.05):
+        ctx.heartbeat()
+"""
+
 TALKS = """
 import os, sys
 service = Service("s")
@@ -182,6 +197,21 @@ def test_the_restart_policy_holds_unwatched(daemons: Daemons) -> None:
     assert page["restarts"] == 1
     assert rooms.process(page["pid"])["tty"] == 0
     assert "ValueError: once" in daemons.program.log_file.read_text()
+
+
+def test_the_restart_policy_holds_after_a_hang(daemons: Daemons) -> None:
+    """One whose ``run`` hangs, on the main thread, is started again, too; a reload that is asked for before it listens
+    doesn't end it.
+    """
+    daemons.detach(HANGS_ONCE)
+    pid = daemons.pid
+    daemons.until(lambda: daemons.page().get("restarts") == 1 or not rooms.lives(pid), "the restart, or the end")
+    assert rooms.lives(pid), daemons.err
+    page = daemons.wait_state("RUNNING")
+    assert (page["pid"], page["restarts"]) == (pid, 1)
+    _before, after = (int(line.split()[1], 16) for line in daemons.err.splitlines() if line.startswith("SigIgn:"))
+    for signum in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT):
+        assert after & 1 << signum - 1, signum
 
 
 def test_a_policy_by_option(daemons: Daemons) -> None:

@@ -36,6 +36,22 @@ WHO_AM_I = """
         ctx.stopping.wait()
     """
 
+TAKEN_OVER = """
+    import os
+    service = Service("{name}")
+
+    @service.run
+    def main(ctx):
+        directory = os.environ["CONFIGURATION_DIRECTORY"]
+        try:
+            open(os.path.join(directory, "{name}.toml"), "w").close()
+            ctx.log.info(f"has written to {directory}")
+        except OSError as error:
+            ctx.log.info(f"has not written to {directory}: {error}")
+        ctx.ready()
+        ctx.stopping.wait()
+    """
+
 FOREIGN = "[Unit]\nDescription=Somebody else's\n[Service]\nExecStart=/bin/sleep 600\n"
 
 
@@ -118,6 +134,54 @@ def test_an_account_that_is_given(systemd: Lab) -> None:
     assert told["user"] == uid
     assert readers in told["groups"]
     assert systemd.path(f"/var/lib/{service.name}").stat().st_uid == uid
+
+
+@pytest.mark.parametrize("words", [(), ("--account", "prices"), ("--instance", "rome")])
+def test_its_configuration_is_roots(systemd: Lab, words: tuple[str, ...]) -> None:
+    """No service may change its own configuration, which root's verbs read, too: the directory is root's after the
+    install, a start and another one, and not to be written to, also if it is gone before the start.
+    """
+    systemd.run("useradd", "--system", "prices")
+    service = systemd.service(TAKEN_OVER)
+    here = service.at("rome") if "--instance" in words else service
+    path = f"/etc/{here.unit.removesuffix('.service')}"
+    assert service.verb("install", *words).code == 0
+    assert owner(systemd, path) == (0, 0, 0o755)
+    for _ in range(2):
+        assert here.systemctl("restart", here.unit).code == 0
+        assert owner(systemd, path) == (0, 0, 0o755)
+    here.wait_journal(f"has not written to {path}", 2)
+    systemd.path(path).rmdir()
+    assert here.systemctl("restart", here.unit).code == 0
+    here.wait_journal(f"has not written to {path}", 3)
+    assert not systemd.path(path).exists()
+    assert not here.records("has written")
+    gone = service.verb("uninstall", *(words if here is not service else ()), "--purge", "--yes")
+    assert gone.code == 0, gone
+
+
+def owner(lab: Lab, path: str) -> tuple[int, int, int]:
+    """Account, group and mode of the lab's *path*."""
+    found = lab.path(path).stat()
+    return found.st_uid, found.st_gid, found.st_mode & 0o7777
+
+
+def test_a_configuration_that_is_the_services(systemd: Lab) -> None:
+    """A directory that is there is left alone; doctor tells whose it is, and how to have it root's. It can't be written
+    to all the same.
+    """
+    systemd.run("useradd", "--system", "prices")
+    service = systemd.service(TAKEN_OVER)
+    path = f"/etc/{service.name}"
+    systemd.check("install", "-d", "-o", "prices", path)
+    service.install("--account", "prices")
+    assert owner(systemd, path)[0] != 0
+    service.wait_journal(f"has not written to {path}")
+    told = service.verb("doctor", "--account", "prices")
+    assert f"sudo chown -R root:root {path}" in told.out + told.err, told
+    systemd.check("chown", "-R", "root:root", path)
+    well = service.verb("doctor", "--account", "prices")
+    assert "chown" not in well.out + well.err, well
 
 
 def test_an_unknown_account_is_refused(systemd: Lab) -> None:

@@ -83,6 +83,7 @@ class SimulatedSystemd:
         self.enabled: set[str] = set()
         self.active: set[str] = set()
         self.shown: dict[str, str] = {}
+        self.directories: set[str] = set()
         self.asked: list[str] = []
         self.complains = ""
         self.refuse_after = -1
@@ -94,7 +95,7 @@ class SimulatedSystemd:
 
     def world(self) -> tuple[object, ...]:
         """All that a change could have left behind."""
-        return self.files(), dict(self.loaded), set(self.enabled), set(self.active)
+        return self.files(), dict(self.loaded), set(self.enabled), set(self.active), set(self.directories)
 
     def spawn(
         self, command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None
@@ -171,7 +172,7 @@ class SimulatedSystemd:
 
 
 class CountingDirectory(UnitDirectory):
-    """Real files, whose writing may be what fails."""
+    """Real files, whose writing may be what fails; directories elsewhere, which only root could make, are simulated."""
 
     def __init__(self, top: str, systemd: SimulatedSystemd) -> None:
         super().__init__(top)
@@ -182,6 +183,21 @@ class CountingDirectory(UnitDirectory):
         if self._systemd.refused():
             raise UnavailableError("the disk is full", where=name, code="systemd.unwritable")
         super().write(name, text)
+
+    def is_there(self, path: str) -> bool:
+        """Whether it was made."""
+        return path in self._systemd.directories
+
+    def make_directory(self, path: str) -> bool:
+        """Note it, or fail if it is its turn."""
+        if self._systemd.refused():
+            raise UnavailableError("the disk is full", where=path, code="systemd.unwritable")
+        self._systemd.directories.add(path)
+        return True
+
+    def remove_directory(self, path: str) -> None:
+        """Note that it is gone."""
+        self._systemd.directories.remove(path)
 
 
 class Desk:

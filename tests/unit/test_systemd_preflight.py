@@ -317,6 +317,26 @@ def test_directories_that_nobody_makes_are_the_accounts() -> None:
     assert "directories" not in _found(wanted, look=_tree(**{"/srv": Entry(stat.S_IFDIR | 0o755, 900, 0)}))
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (Entry(stat.S_IFDIR | 0o755, 0, 0), ""),
+        (Entry(stat.S_IFDIR | 0o755, 900, 900), "the account with the number 900"),
+        (Entry(stat.S_IFDIR | 0o777, 0, 0), "everybody"),
+    ],
+)
+def test_whoever_may_change_the_configuration_is_told(entry: Entry, said: str) -> None:
+    """That of root's verbs is root's: one that the service may write, as systemd had made it, comes with the cure."""
+    wanted = WANTED.replace(account="svc", directories=(("/etc/prices", "read"), ("/var/lib/prices", "write")))
+    found = _found(wanted, look=_tree(**{"/etc/prices": entry})).get("configuration directory")
+
+    assert (found is None) == (said == "")
+    if found is not None:
+        assert found.verdict == WARNING
+        assert said in found.text
+        assert "sudo chown -R root:root /etc/prices;" in found.text
+
+
 def test_addresses_have_to_be_free() -> None:
     """One that is taken stops the installation; one that its own socket unit holds does not."""
     wanted = WANTED.replace(sockets=(("http", "127.0.0.1:80"), ("admin", "/run/x.sock")))

@@ -142,13 +142,18 @@ def test_accounts() -> None:
 
 
 def test_directories() -> None:
-    """The usual ones are made by systemd, each with its mode; others it may write to are let through."""
+    """The usual ones are made by systemd, each with its mode, but for that of the configuration, of which the service
+    is told: it must not be the service's. Others it may write to are let through.
+    """
     found = service_of()
-    for kind, mode in (("Configuration", "0755"), ("Logs", "0750"), ("State", "0700"), ("Runtime", "0755")):
+    assert not [name for name in found if name.startswith("ConfigurationDirectory")]
+    assert found["Environment"] == f"CONFIGURATION_DIRECTORY=/etc/{NAME}"
+    assert "Environment" not in service_of(WANTED.replace(scope="user"))
+    for kind, mode in (("Logs", "0750"), ("State", "0700"), ("Runtime", "0755")):
         assert (found[f"{kind}Directory"], found[f"{kind}DirectoryMode"]) == (NAME, mode)
     home = tuple((f"/srv/{NAME}{path}", access) for path, access in WANTED.directories)
     elsewhere = service_of(WANTED.replace(directories=home, writes=("/data/a b",)))
-    assert "StateDirectory" not in elsewhere
+    assert not {"StateDirectory", "Environment"} & set(elsewhere)
     assert taken_apart(elsewhere["ReadWritePaths"]) == [
         "-/data/a b",
         *(f"-/srv/{NAME}{path}" for path, access in WANTED.directories if access != "read"),

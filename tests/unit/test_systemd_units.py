@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from stayon import exits
 from stayon.core import states
 from stayon.core.installation import Installation
 from stayon.errors import FailedError, NotPermittedError, StayonError, UnavailableError, UsageError
+from stayon.platforms.systemd.files import UnitDirectory
 from tests.unit.systemd_desk import NAME, WANTED, Desk, Ended, instance_of
 
 pytestmark = pytest.mark.linux
 
 UNIT = f"{NAME}.service"
+# A world without it.
+NOTHING: tuple[object, ...] = ({}, {}, set(), set(), set())
 SOCKETS = WANTED.replace(sockets=(("http", "127.0.0.1:8080"), ("control", "/run/collector/c")))
 
 
@@ -35,6 +39,49 @@ def test_install_writes_loads_and_enables(desk: Desk) -> None:
     assert mode == 0o644
 
 
+def test_the_configuration_is_roots(desk: Desk, tmp_path: Path) -> None:
+    """Its directory is made by install, as one that systemd makes is the service's; also that of an instance, and one
+    that has gone since. One that is there is left alone, as are those of a user, or elsewhere.
+    """
+    assert desk.install()["configuration"] == ("", f"/etc/{NAME}")
+    assert desk.systemd.directories == {f"/etc/{NAME}"}
+    desk.install(instance_of(WANTED, "rome"))
+    assert desk.systemd.directories == {f"/etc/{NAME}", f"/etc/{NAME}@rome"}
+    desk.systemd.directories.clear()
+    assert desk.install() == {"configuration": ("", f"/etc/{NAME}")}
+    others = Desk(tmp_path / "others", for_user=True)
+    others.install(WANTED.replace(scope="user"))
+    assert others.systemd.directories == set()
+    elsewhere = tuple((f"/srv{path}", access) for path, access in WANTED.directories)
+    desk.systemd.directories.clear()
+    desk.install(WANTED.replace(directories=elsewhere))
+    assert desk.systemd.directories == set()
+
+
+def test_a_directory_is_made_once(tmp_path: Path) -> None:
+    """A real one has the mode 0755 whatever the umask; what is there already is left as it is, and only an empty one
+    is removed.
+    """
+    files, path = UnitDirectory(str(tmp_path)), tmp_path / "made"
+    before = os.umask(0o077)
+    try:
+        assert files.make_directory(str(path))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o7777 == 0o755
+    path.chmod(0o700)
+    assert not files.make_directory(str(path))
+    assert path.stat().st_mode & 0o7777 == 0o700
+    (path / "s.toml").touch()
+    files.remove_directory(str(path))
+    assert files.is_there(str(path))
+    (path / "s.toml").unlink()
+    files.remove_directory(str(path))
+    assert not files.is_there(str(path))
+    with pytest.raises(UnavailableError, match=r"systemd\.unwritable"):
+        files.make_directory(str(path / "below"))
+
+
 def test_the_same_again_is_nothing(desk: Desk) -> None:
     """Installing what is there changes nothing and asks systemd for nothing that could change anything."""
     desk.install()
@@ -48,7 +95,7 @@ def test_a_dry_run_changes_nothing(desk: Desk) -> None:
     """It tells what would be, for a new service and for a changed one, and needs no rights."""
     desk.systemd.refuse_after = 0
     assert desk.install(dry_run=True)["unit"] == ("", UNIT)
-    assert desk.systemd.world() == ({}, {}, set(), set())
+    assert desk.systemd.world() == NOTHING
     visitor = Desk(desk.systemd.top, account=1000)
     assert visitor.install(dry_run=True)["unit"] == ("", UNIT)
 
@@ -99,7 +146,7 @@ def test_it_is_enabled_as_said(desk: Desk, start: str) -> None:
 
 
 def test_uninstall_leaves_nothing(desk: Desk) -> None:
-    """It is stopped and disabled, and its files are gone for systemd, too."""
+    """It is stopped and disabled, and its files are gone for systemd, too; of its things, none is."""
     desk.install(SOCKETS)
     desk.systemd.active = {UNIT, *desk.systemd.enabled}
     told = desk.units.change(NAME, None)
@@ -108,7 +155,7 @@ def test_uninstall_leaves_nothing(desk: Desk) -> None:
         "collector-http.socket",
         "collector-control.socket",
     }
-    assert desk.systemd.world() == ({}, {}, set(), set())
+    assert desk.systemd.world() == (*NOTHING[:-1], {f"/etc/{NAME}"})
     with pytest.raises(UnavailableError, match=r"manager\.not-installed"):
         desk.units.change(NAME, None)
 
@@ -148,7 +195,7 @@ def test_systemd_reads_the_unit_first(desk: Desk) -> None:
     with pytest.raises(FailedError, match=r"systemd\.verify") as raised:
         desk.install()
     assert raised.value.details == (f"{UNIT}:7: Unknown section 'Sevice'. Ignoring.",)
-    assert desk.systemd.world() == ({}, {}, set(), set())
+    assert desk.systemd.world() == NOTHING
 
 
 def test_what_an_older_systemd_does_not_know_is_no_obstacle(desk: Desk) -> None:
@@ -238,7 +285,7 @@ def test_what_cannot_be_is_refused_first(desk: Desk, wanted: Installation, code:
     with pytest.raises(UsageError) as raised:
         desk.install(wanted)
     assert raised.value.code == code
-    assert desk.systemd.world() == ({}, {}, set(), set())
+    assert desk.systemd.world() == NOTHING
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "@x", "x@", "x@y@z", "ä", "a" * 250])
@@ -266,7 +313,7 @@ def test_instances_share_a_template(desk: Desk) -> None:
     assert sorted(desk.systemd.files()) == [f"{NAME}@.service", f"{NAME}@two.service.d/10-stayon.conf"]
     assert desk.units.look(one.name) is None  # though systemd would start it
     desk.units.change(two.name, None)
-    assert desk.systemd.world() == ({}, {}, set(), set())
+    assert desk.systemd.world() == (*NOTHING[:-1], {f"/etc/{one.name}", f"/etc/{two.name}"})
     assert list(desk.systemd.top.iterdir()) == []
 
 

@@ -115,7 +115,10 @@ def _serve(call: Call, starter: DaemonStarter | None) -> int:
 
     def leave(ending: app.Ending) -> NoReturn:
         with turn:
-            _end(call, ending, start)
+            try:
+                _end(call, ending, start)
+            except Exception as error:  # noqa: BLE001  # on this thread nobody would hear of it, and the process goes on
+                complain(f"{call.name}: it ends, and what was to follow failed: {error!r}")
         os._exit(_code(ending))
 
     try:

@@ -8,6 +8,7 @@ import sys
 from stayon.core import states
 from stayon.platforms.daemon import words
 from stayon.platforms.daemon.birth import VARIABLE, Birth, birth_of
+from stayon.platforms.libc import Library, Pointer
 from stayon.platforms.signals import MEANINGFUL, Signals, requests
 
 TYPE_CHECKING = False
@@ -20,6 +21,10 @@ else:
     import _signal as signal  # the standard module's C half: the rest makes enums of its constants, 0.5 MB
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
+
+# signal(2): Python's own refuses but on the main thread, which may be what hangs. It is looked up here, as nothing may
+# be between fork and exec.
+_set_handler = Library().signal
 
 
 class DaemonStarter:
@@ -118,7 +123,9 @@ def born(text: str) -> DaemonStarter | None:
 
 
 def ignore_questions() -> None:
-    """Until the service listens to them, signals that ask for something else than to stop must not end the process."""
+    """Until the service listens to them, signals that ask for something else than to stop must not end the process.
+    For the program that replaces this one: Python doesn't notice it here. From any thread.
+    """
     for signum in MEANINGFUL:
         if signum not in _STOPS:
-            signal.signal(signum, signal.SIG_IGN)
+            _set_handler(int(signum), Pointer(signal.SIG_IGN))

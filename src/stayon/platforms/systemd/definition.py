@@ -130,7 +130,9 @@ def _grouped(file: UnitFile) -> dict[str, dict[str, list[str]]]:
         for directive in dict(lines):
             group = _group(directive)
             if group:
-                groups.setdefault(group, {})[directive] = file.values(section, directive)
+                values = [each for each in file.values(section, directive) if not unit.is_own(each)]
+                if values:
+                    groups.setdefault(group, {})[directive] = values
     return groups
 
 
@@ -152,7 +154,8 @@ def _in_words(group: str, said: Mapping[str, list[str]]) -> str:
     if group == RESTART:
         return restarts.in_words({name: " ".join(values) for name, values in said.items()})
     if group == "environment":
-        return ", ".join(value.strip('"').partition("=")[0] for value in said.get("Environment", ()))
+        # (An empty value takes back what a template says.)
+        return ", ".join(value.strip('"').partition("=")[0] for value in said.get("Environment", ()) if value)
     if group == "account":
         dynamic = said.get("DynamicUser") == ["yes"]
         return "one that exists only while it runs" if dynamic else ":".join(_values(said, ("User", "Group")))

@@ -1,13 +1,14 @@
-"""The files that are units: found, read, and written so that nobody ever sees half of one."""
+"""The files that are units: found, read, and written so that nobody ever sees half of one. Also root's directories."""
 
 from __future__ import annotations
 
+import errno
 import os
 
 from stayon.errors import NotPermittedError, StayonError, UnavailableError
 from stayon.platforms.systemd.unit_file import UnitFile, understood
 
-_MODE = 0o644
+_MODE, _DIRECTORY_MODE = 0o644, 0o755
 
 
 class UnitDirectory:
@@ -73,6 +74,29 @@ class UnitDirectory:
         names = [os.path.join(f"{unit}.d", each) for each in self._listed(f"{unit}.d") if each.endswith(".conf")]
         return [self.path(name) for name in sorted(names) if not self.understood(name).ours]
 
+    def is_there(self, path: str) -> bool:
+        """Whether there is anything at *path*, which is a whole one."""
+        return os.path.lexists(path)
+
+    def make_directory(self, path: str) -> bool:
+        """Make *path*, of this account and mode 0755; gives whether there was nothing yet. Raises ``StayonError``."""
+        try:
+            os.mkdir(path, _DIRECTORY_MODE)
+            os.chmod(path, _DIRECTORY_MODE)  # whatever the umask is
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise _explained(path, error) from error
+        return True
+
+    def remove_directory(self, path: str) -> None:
+        """Remove *path* if it is empty. Raises ``StayonError``."""
+        try:
+            os.rmdir(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise _explained(path, error) from error
+
     def _listed(self, name: str) -> list[str]:
         try:
             return os.listdir(self.path(name))
@@ -109,14 +133,14 @@ def _explained(path: str, error: OSError) -> StayonError:
     why = error.strerror or str(error)
     if isinstance(error, PermissionError):
         return NotPermittedError(
-            "the unit can't be written or read",
+            "what systemd needs can't be written or read",
             where=path,
             why=why,
             hint="Say it as root.",
             code="systemd.access-denied",
         )
     return UnavailableError(
-        "the unit can't be written or read",
+        "what systemd needs can't be written or read",
         where=path,
         why=why,
         hint="Make room for it, or the file system writable.",

@@ -11,7 +11,7 @@ from stayon.core.record import Record
 from stayon.errors import StayonError
 from stayon.platforms import unix_access
 from stayon.platforms.systemd import unit_state
-from stayon.platforms.systemd.unit import socket_units, unit_of
+from stayon.platforms.systemd.unit import configuration, socket_units, unit_of
 from stayon.platforms.unix_access import ENTER, READ, WRITE, Person, Trust
 
 TYPE_CHECKING = False
@@ -233,6 +233,23 @@ def _directories(wanted: Installation, person: Person, sights: Sights) -> list[F
     return found
 
 
+def _configuration(wanted: Installation, _person: Person, sights: Sights) -> list[Finding]:
+    """Root's verbs read it, too, so it is to be root's alone. Whoever has installed it otherwise meant it, perhaps."""
+    path = configuration(wanted)
+    try:
+        found = unix_access.meddler(path, Trust([unix_access.ROOT], sights.members), sights.look) if path else None
+    except OSError:
+        return []  # what this account may not see
+    if found is None:
+        return []
+    stops, who = found
+    text = (
+        f"{stops.path} ({_permissions(stops)}): {who} could change the configuration, which root's verbs read, too. "
+        f"Make it root's: sudo chown -R root:root {stops.path}; sudo chmod -R go-w {stops.path}"
+    )
+    return [Finding(WARNING, "configuration directory", text)]
+
+
 def _blocked(path: str, person: Person, sights: Sights) -> Obstacle | None:
     try:
         return unix_access.obstacle(path, person, sights.look, READ | WRITE)
@@ -302,4 +319,4 @@ def _bounds(wanted: Installation, _person: Person, sights: Sights) -> list[Findi
     ]
 
 
-_MORE = (_directories, _sockets, _lingering, _guards, _journal, _bounds)
+_MORE = (_directories, _configuration, _sockets, _lingering, _guards, _journal, _bounds)

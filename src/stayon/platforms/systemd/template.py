@@ -28,7 +28,6 @@ _LISTS = frozenset(
         "ExecReload",
         "Environment",
         "ReadWritePaths",
-        "ConfigurationDirectory",
         "LogsDirectory",
         "StateDirectory",
         "RuntimeDirectory",

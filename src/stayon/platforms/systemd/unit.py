@@ -30,10 +30,13 @@ HANG_MARGIN_S = 5.0
 # Sockets that the service may have kept for it while it is started again.
 KEPT_SOCKETS = 64
 
-# What systemd makes, for the account, and cleans up: where it is, the directive, and the mode. The configuration is
-# root's, even with an account, so that all may read it: secrets belong into a file of their own.
+# What systemd makes, for the account, and cleans up: where it is, the directive, and the mode. With
+# ConfigurationDirectory= a service could write its own configuration, which root's verbs read, too: systemd gives a
+# directory that it makes to the account, and leaves it writable whatever ProtectSystem= says. So install makes that,
+# root's and for all to read (secrets belong into a file of their own), and the service is told in systemd's word.
+_CONFIGURATION = "/etc/"
+_TOLD = "CONFIGURATION_DIRECTORY"
 _MADE = (
-    ("/etc/", "ConfigurationDirectory", "0755"),
     ("/var/log/", "LogsDirectory", "0750"),
     ("/var/lib/", "StateDirectory", "0700"),
     ("/run/", "RuntimeDirectory", "0755"),
@@ -61,6 +64,7 @@ def sections(wanted: Installation, target: Target) -> Sections:
         "Service": [
             *_process(wanted),
             *_account(wanted),
+            *_told(wanted),
             *(
                 ("Environment", word(f"{_variable(name)}={_content(name, value)}"))
                 for name, value in wanted.environment
@@ -109,6 +113,17 @@ def allowed(wanted: Installation, target: Target) -> tuple[str, ...]:
 def unit_of(name: str) -> str:
     """The unit that *name*, of a service or of any unit, stands for."""
     return name if name.endswith(SUFFIXES) else name + SERVICE
+
+
+def configuration(wanted: Installation) -> str:
+    """The directory of its configuration, if that is where a service of the computer has it; else ""."""
+    path = _CONFIGURATION + wanted.name
+    return path if path in dict(wanted.directories) and not is_user(wanted) else ""
+
+
+def is_own(assignment: str) -> bool:
+    """Whether a value of Environment= is ours, and not what a person has said."""
+    return assignment.strip('"').startswith(f"{_TOLD}=")
 
 
 def socket_units(wanted: Installation) -> list[str]:
@@ -168,6 +183,12 @@ def _account(wanted: Installation) -> list[tuple[str, str]]:
         return [("DynamicUser", "yes")]
     user, _, group = wanted.account.partition(":")
     return [("DynamicUser", "no"), ("User", line(user)), *([("Group", line(group))] if group else [])]
+
+
+def _told(wanted: Installation) -> list[tuple[str, str]]:
+    """Where its configuration is: an account with a home would look there."""
+    path = configuration(wanted)
+    return [("Environment", word(f"{_TOLD}={path}"))] if path else []
 
 
 def _limits_of_time(wanted: Installation) -> list[tuple[str, str]]:

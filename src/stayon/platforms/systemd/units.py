@@ -120,16 +120,27 @@ class Units:
         """Everything that has to be done, in order."""
         gone = {each: "" for each in current.files if each not in files and each != where.fragment}
         changed = {each: text for each, text in {**files, **gone}.items() if text != current.files.get(each, "")}
-        acts: list[Act] = []
+        making, acts = self._making(unit.configuration(wanted)), []
         if changed:
             said = definition.differences({each: current.files.get(each, "") for each in changed}, changed)
             acts = [*self._hushing(gone), *self._switching(current.enabled & gone.keys(), on=False)]
-            acts += [self._reload_after_undo(said), *self._writing(current, changed), self._reload()]
+            acts += [self._reload_after_undo(said), *making, *self._writing(current, changed), self._reload()]
+        else:
+            acts = making
         automatic = socket_unit.starts_with_computer(wanted)
         sockets = {each for each in files if each.endswith(socket_unit.SOCKET)}
         units = {where.unit, *sockets}
         acts += self._switching(units - current.enabled if automatic else frozenset(), on=True)
         return acts + self._switching(frozenset() if automatic else current.enabled & units, on=False)
+
+    def _making(self, path: str) -> list[Act]:
+        """Have the directory of the configuration, root's, if it isn't there: one that is stays as it is."""
+
+        def make() -> Undo | None:
+            return (lambda: self._files.remove_directory(path)) if self._files.make_directory(path) else None
+
+        is_missing = path and not self._files.is_there(path)
+        return [Act(Change("configuration", "", path), make)] if is_missing else []
 
     def _hushing(self, sockets: Iterable[str]) -> list[Act]:
         """Have systemd listen no more for *sockets*, which go."""
