@@ -80,7 +80,7 @@ def test_what_the_table_says_of_linux_can_be_said() -> None:
     """The command of its row is one of the program's, and one of those on its page; so is the other verb on its own."""
     page = (ROOT / "docs" / "how-to" / "systemd-service.md").read_text("utf-8")
     daemons = (ROOT / "docs" / "how-to" / "classic-daemon.md").read_text("utf-8")
-    command = re.search(r"`sudo "\$\(which python3\)" collector\.py ([a-z -]+)`", _row("Linux"))
+    command = re.search(r'`sudo "\$\(which python3\)" collector\.py ([a-z -]+)`', _row("Linux"))
 
     assert command
     assert words.parse(command[1].split(), with_target=False).verb.name == "install"
