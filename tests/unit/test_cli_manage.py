@@ -21,6 +21,7 @@ from stayon.runtime.service import Service
 from stayon.runtime.status import Status, StatusPage
 from stayon.testing import FakeMachine
 from stayon.testing.installed import FakeServices
+from tests.unit.install_desk import Said
 
 # At the top level, as it has to be for whoever starts it later.
 service = Service("collector", description="Collects prices", stop_timeout="5s")
@@ -31,18 +32,6 @@ NAME = "collector"
 @service.every("5s")
 def collect(_ctx: object) -> None:
     """A service needs something to do."""
-
-
-class Said(NamedTuple):
-    """What a verb gave."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Desk(NamedTuple):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -22,6 +21,7 @@ from stayon.runtime.service import Service
 from stayon.runtime.status import Status, StatusPage
 from stayon.testing import FakeMachine
 from stayon.testing.installed import FakeServices
+from tests.unit.install_desk import Said
 
 # At the top level, as it has to be for whoever starts it later.
 service = Service("collector", stop_timeout="5s")
@@ -34,18 +34,6 @@ KEPT = Managed(NAME, states.STOPPED, account="nobody", start="auto", command="py
 @service.every("5s")
 def collect(_ctx: object) -> None:
     """A service needs something to do."""
-
-
-class Said(NamedTuple):
-    """What a verb gave."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 class Desk(NamedTuple):
