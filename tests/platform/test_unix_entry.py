@@ -97,6 +97,14 @@ def test_it_is_ready_and_it_stops(program: Program, manager: Manager) -> None:
     assert "EXIT_STATUS=0" in told
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_program_that_closes_its_streams_still_stops_well(program: Program, manager: Manager, stream: str) -> None:
+    """There is nothing to flush then, and the exit code is that of the stop."""
+    started = begin(program, manager, f"import sys; sys.{stream}.close()\n{program.eight_lines}")
+    manager.wait("READY=1")
+    assert started.stop() == exits.DONE
+
+
 def test_a_stop_before_it_is_ready_is_no_failure(program: Program, manager: Manager) -> None:
     """The manager wanted it so: 0, where a console would have 143."""
     started = begin(

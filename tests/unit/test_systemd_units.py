@@ -11,7 +11,9 @@ from stayon import exits
 from stayon.core import states
 from stayon.core.installation import Installation
 from stayon.errors import FailedError, NotPermittedError, StayonError, UnavailableError, UsageError
+from stayon.platforms.clock import SystemClock
 from stayon.platforms.systemd.files import UnitDirectory
+from stayon.platforms.systemd.systemctl import Systemctl
 from tests.unit.systemd_desk import NAME, WANTED, Desk, Ended, instance_of
 
 pytestmark = pytest.mark.linux
@@ -89,6 +91,37 @@ def test_the_same_again_is_nothing(desk: Desk) -> None:
     desk.systemd.refuse_after = 0
     assert desk.install() == {}
     assert desk.systemd.world() == before
+
+
+def test_what_a_killed_install_has_written_is_read(desk: Desk) -> None:
+    """Files that are as they should be, and that systemd hasn't read, are read by the next install."""
+    desk.install()
+    desk.systemd.shown["NeedDaemonReload"] = "yes"
+    before = desk.systemd.asked.count("systemctl --no-pager --no-ask-password daemon-reload")
+
+    assert desk.install() == {"unread": (f"{NAME}.service", "read")}
+
+    assert desk.systemd.asked.count("systemctl --no-pager --no-ask-password daemon-reload") == before + 1
+
+
+def test_a_stop_that_another_job_replaced_is_no_success(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where somebody starts it at the same time, ``stop`` says that it isn't stopped."""
+    desk.install()
+    canceled = Ended(1, f"Job for {NAME}.service canceled.\n")
+    monkeypatch.setattr(desk.systemd, "changed", lambda _verb, _units: canceled)
+
+    with pytest.raises(StayonError) as caught:
+        desk.units.ask(NAME, "stop", 5.0, lambda _text: None)
+
+    assert (caught.value.code, caught.value.exit_code) == ("systemd.not-stopped", 75)
+
+
+def test_a_complaint_is_no_version(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed before it is passed over."""
+    printed = Ended(0, "cannot change locale\nsystemd 254~rc1 (254~rc1-1)\n+PAM\n")
+    monkeypatch.setattr(desk.systemd, "spawn", lambda _command, **_more: printed)
+
+    assert Systemctl(desk.systemd, SystemClock(), for_user=False).version() == 254
 
 
 def test_a_dry_run_changes_nothing(desk: Desk) -> None:

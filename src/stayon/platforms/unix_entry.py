@@ -110,7 +110,10 @@ def _end(exit_code: int, *, asked: bool = False, again: bool = False) -> NoRetur
 
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            stream.flush()
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                continue  # the program has closed it, or nobody reads it: its exit code says more than that
     os._exit(exits.TEMPORARY if again else exit_code)
 
 

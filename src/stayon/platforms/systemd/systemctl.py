@@ -59,11 +59,13 @@ class Systemctl:
 
     def version(self) -> int:
         """The number of its release: 252 for "systemd 252 (252.38-1~deb12u1)". Raises ``UnavailableError``."""
-        head = self._run(("systemctl", "--version"), QUICK_S).text.split()
+        said = self._run(("systemctl", "--version"), QUICK_S).text
+        # What it complains of comes on the same pipe.
+        head = next((line.split() for line in said.splitlines() if line.startswith("systemd ")), [])
         number = head[1].partition(".")[0].partition("~")[0] if len(head) > 1 else ""
         if not number.isdigit():
             raise UnavailableError(
-                "systemctl doesn't say which version it is", why=" ".join(head[:6]), code="systemd.unreachable"
+                "systemctl doesn't say which version it is", why=said.partition("\n")[0], code="systemd.unreachable"
             )
         return int(number)
 

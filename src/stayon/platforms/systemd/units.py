@@ -126,7 +126,7 @@ class Units:
             acts = [*self._hushing(gone), *self._switching(current.enabled & gone.keys(), on=False)]
             acts += [self._reload_after_undo(said), *making, *self._writing(current, changed), self._reload()]
         else:
-            acts = making
+            acts = [*making, *self._rereading(where)]
         automatic = socket_unit.starts_with_computer(wanted)
         sockets = {each for each in files if each.endswith(socket_unit.SOCKET)}
         units = {where.unit, *sockets}
@@ -165,6 +165,12 @@ class Units:
             return nothing
 
         return Act(_SILENT, reload)
+
+    def _rereading(self, where: Layout) -> list[Act]:
+        """Have systemd read files that are as they should be, and that it hasn't read: an install was killed."""
+        if self._systemctl.show(where.unit, ("NeedDaemonReload",))["NeedDaemonReload"] != "yes":
+            return []
+        return [self._reload().replace(change=Change("unread", where.unit, "read"))]
 
     def _writing(self, current: Entry, changed: Mapping[str, str]) -> list[Act]:
         def act(name: str, text: str) -> Act:

@@ -36,7 +36,9 @@ class Conversation:
             self._start(unit, verb)
         elif verb == "stop":
             # Listening sockets would start it again.
-            self._job("stop", [*sockets, unit], unit)
+            failed = self._job("stop", [*sockets, unit], unit)
+            if failed is not None:
+                raise self._not_stopped(unit, failed)
         elif verb == "reload":
             self._reload(unit)
         else:
@@ -81,6 +83,16 @@ class Conversation:
                 hint=f"It may get there yet: see systemctl status {unit}. --timeout waits longer.",
                 code="systemd.timeout",
             ) from error
+
+    def _not_stopped(self, unit: str, failed: StayonError) -> StayonError:
+        """Somebody else has asked for something else meanwhile, which took the place of our job."""
+        shown = self._systemctl.show(unit, sight.PROPERTIES)
+        return TemporaryError(
+            f"{_name(unit)} was not stopped as asked: it is {shown['ActiveState']}",
+            why=failed.why,
+            hint="Something else was asked of it at the same time; say it again.",
+            code="systemd.not-stopped",
+        )
 
     def _not_started(self, unit: str, failed: StayonError) -> StayonError:
         shown = self._systemctl.show(unit, sight.PROPERTIES)
