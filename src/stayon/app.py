@@ -10,6 +10,7 @@ import time
 from stayon import platforms
 from stayon.core import states
 from stayon.core.levels import CRITICAL
+from stayon.core.places import CONFIG_ENDINGS
 from stayon.core.record import Record
 from stayon.errors import ConfigError, NotPermittedError, StayonError, TemporaryError
 from stayon.runtime import view
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from stayon.runtime.logs.logger import Logger
     from stayon.runtime.probes import ProbeServer
     from stayon.runtime.service import Service
-
-CONFIG_ENDINGS = (".toml", ".yaml", ".yml", ".json")
 
 # How long a thread that computes may keep the GIL while others wait. With Python's 5 ms, a probe takes up to 22 ms
 # while a job computes; so it takes up to 5 ms, and what that costs the job could not be told from noise.
@@ -409,6 +408,9 @@ class _Run:
     def _beat(self, page: StatusWriter, control: ControlServer) -> None:
         if not self._lock.is_intact():
             self._mend(control)
+        elif not control.is_intact():
+            self._log.error("the control socket was removed; it is made again", event_id=27, path=self._paths.control)
+            control.reopen(self._log)
         page.write_now()
         self._loop.call_later(view.BEAT_S, self._beat, page, control)
 
@@ -428,8 +430,7 @@ class _Run:
             )
             self._host.fail(error, "the lock")
             return
-        control.close()
-        control.open()
+        control.reopen(self._log)
 
     def _sweep(self) -> None:
         """End what the service has started and left running."""

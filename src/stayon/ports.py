@@ -216,6 +216,12 @@ class ControlDoor(Protocol):
         """A blocking connection. Raises ``UnavailableError`` (nobody listens) or ``NotPermittedError``."""
         ...
 
+    def mark(self, path: str) -> object:
+        """What is at *path* now, to be compared with what was there before; None if nothing is. Raises ``OSError``
+        where that can't be told.
+        """
+        ...
+
     def remove(self, path: str) -> None:
         """Take the socket's name away; a missing one is ignored."""
         ...

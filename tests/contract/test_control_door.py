@@ -55,6 +55,22 @@ def test_a_visitor_comes_in_and_talks(control, path, is_ready) -> None:
         control.connect(path, 5)
 
 
+def test_a_door_is_known_again(control, path) -> None:
+    """Its mark stays the same as long as it is there; without it there is none, and another's is another."""
+    assert control.mark(path) is None
+    door = control.open(path)
+    mark = control.mark(path)
+    assert mark is not None
+    assert control.mark(path) == mark
+    control.remove(path)
+    assert control.mark(path) is None
+    other = control.open(path)
+    assert control.mark(path) not in (None, mark)
+    door.close()
+    other.close()
+    control.remove(path)
+
+
 def test_several_visitors_wait_in_line(control, path, is_ready) -> None:
     """The door stays readable until the last has been let in, in the order they came."""
     door = control.open(path)

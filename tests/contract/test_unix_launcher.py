@@ -75,6 +75,18 @@ def test_a_file_that_may_not_be_run(launcher, tmp_path) -> None:
     assert caught.value.code == "launch.not-permitted"
 
 
+@pytest.mark.parametrize("path", ["", ":/nowhere", "/nowhere:"])
+def test_an_empty_entry_of_the_path_is_not_the_working_directory(launcher, tmp_path, monkeypatch, path) -> None:
+    """A program that somebody has put where we happen to be isn't run for one that is nowhere else."""
+    (tmp_path / "program").write_text("#!/bin/sh\n")
+    (tmp_path / "program").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", path)
+    with pytest.raises(UnavailableError) as caught:
+        launcher.spawn(["program"])
+    assert caught.value.code == "launch.failed"
+
+
 def test_a_closed_directory_in_the_path_is_passed_over(launcher, tmp_path, monkeypatch) -> None:
     """What is not there is not there, and what comes after it is found; a directory of that name is no program."""
     (tmp_path / "file").write_text("")

@@ -218,6 +218,21 @@ def test_a_directory_of_a_third_account(daemons: Daemons, as_root: Callable[...,
     assert state.stat().st_uid == 7777
 
 
+def test_a_home_in_the_directory_of_a_third_account(daemons: Daemons, as_root: Callable[..., Answer]) -> None:
+    """Whoever may lay a link there could have root give anything away: 77, and nothing is made."""
+    daemons.write()
+    theirs = daemons.program.folder / "theirs"
+    theirs.mkdir()
+    (theirs / "home").mkdir()
+    os.chown(theirs, 7777, 7777)
+    daemons.program.environment["STAYON_HOME"] = str(theirs / "home")
+    answer = as_root("run", "--detach", "--account", "nobody")
+    assert answer.code == 77
+    assert f"{theirs}: " in answer.err
+    assert "[places.unsafe]" in answer.err
+    assert list((theirs / "home").iterdir()) == []
+
+
 def test_links_are_not_given_away(daemons: Daemons, as_root: Callable[..., Answer]) -> None:
     """A symbolic link in a directory changes hands itself; what it leads to stays root's."""
     daemons.write()
@@ -262,6 +277,21 @@ def test_a_pid_file_that_it_may_not_choose(daemons: Daemons, as_root: Callable[.
     assert file.exists()
     daemons.until(lambda: not rooms.is_locked(file), "the end of its last thread")
     assert as_root("run", "--detach", "--account", "nobody", "--pid-file", str(file)).code == 0
+
+
+@pytest.mark.parametrize("owner", [NOBODY, 7777])
+def test_a_pid_file_that_it_could_replace(daemons: Daemons, as_root: Callable[..., Answer], owner: int) -> None:
+    """Who owns a directory on the way could put another number there, which root's script kills: 77, with where to."""
+    daemons.write()
+    theirs = daemons.program.folder / "theirs"
+    (theirs / "pids").mkdir(parents=True)
+    os.chown(theirs, owner, owner)
+    file = theirs / "pids" / "s.pid"
+    answer = as_root("run", "--detach", "--account", "nobody", "--pid-file", str(file))
+    assert answer.code == 77
+    assert "[daemon.pid-file-unsafe]" in answer.err
+    assert "--pid-file /run/" in answer.err
+    assert not file.exists()
 
 
 def test_one_that_could_become_root_again(daemons: Daemons, as_root: Callable[..., Answer]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+import threading
 
 import pytest
 
@@ -152,6 +153,80 @@ service.every("1h", name="job")(lambda ctx: None)
     assert program.verb("run").code == 75
     assert program.verb("stop").code == 0
     assert started.wait() == 0
+
+
+@pytest.mark.parametrize("taken", [(".sock",), (".status", ".sock"), (".lock", ".status", ".sock")])
+def test_what_was_removed_from_the_run_directory_is_made_again(program, until, taken) -> None:
+    """The directory is still there, but emptied, or half of it: its verbs find it again, and the log says so."""
+    started = program.run(
+        """
+from stayon.runtime import view
+view.BEAT_S = 0.2
+service = Service("s")
+service.every("1h", name="job")(lambda ctx: None)
+"""
+    )
+    run = program.place("run")
+    for ending in taken:
+        (run / f"s{ending}").unlink()
+    assert started.wait_log("removed; it is made again")["event"] == 27
+    until(lambda: (run / "s.sock").exists() and (run / "s.status").exists(), "the socket and the page")
+    assert program.verb("reload").code == 0
+    assert program.verb("stop").code == 0
+    assert started.wait() == 0
+
+
+def test_a_service_whose_socket_was_removed_is_not_said_to_be_starting(program) -> None:
+    """It is RUNNING and nobody listens: the answer is that, and what to do."""
+    started = program.run(program.eight_lines)
+    (program.place("run") / "s.sock").unlink()
+    answer = program.verb("reload")
+    assert answer.code == 69
+    assert "it is RUNNING, but does not listen" in answer.err
+    assert "restart" in answer.err
+    assert "[control.lost]" in answer.err
+    assert started.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "says", "code"),
+    [
+        (("reload",), '{"ok": true}', "control.bad-answer"),
+        (("pause",), '{"ok": true, "state": 1}', "control.bad-answer"),
+        (("level", "debug"), '{"ok": true}', "control.bad-answer"),
+        (("dump",), '{"ok": true, "state": "RUNNING", "under_way": [1], "stacks": ""}', "control.bad-answer"),
+        (("reload",), '{"error": 1}', "control.gone"),
+        (("reload",), '{"error": {"details": 1}}', "control.gone"),
+        (("reload",), "[" * 60000, "control.gone"),
+    ],
+)
+def test_who_answers_nonsense_is_told_from_a_service(program, verb, says, code) -> None:
+    """A service that was taken over may say anything: it is one error, without a traceback."""
+    from stayon.platforms.door import UnixDoor
+
+    started = program.run(program.eight_lines)
+    path = program.place("run") / "s.sock"
+    path.unlink()
+    door = UnixDoor()
+    listener = door.open(str(path))
+    listener.setblocking(True)
+
+    def lie() -> None:
+        visitor = door.accept(listener)
+        assert visitor is not None
+        visitor.setblocking(True)
+        visitor.recv(65536)
+        visitor.sendall(says.encode() + b"\n")
+        visitor.close()
+
+    liar = threading.Thread(target=lie)
+    liar.start()
+    answer = program.verb(*verb)
+    liar.join()
+    listener.close()
+    assert f"[{code}]" in answer.err
+    assert "Traceback" not in answer.err
+    started.kill()
 
 
 def test_the_verb_reload_tells_every_problem(program) -> None:

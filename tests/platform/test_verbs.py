@@ -302,6 +302,16 @@ def test_the_command_takes_a_file_a_module_or_a_name(program: Program) -> None:
     assert started.wait() == 0
 
 
+def test_nothing_in_the_working_directory_goes_before_pythons_own(program: Program) -> None:
+    """Who says ``stayon VERB module:service`` where others may write must not run what they have called json.py."""
+    program.write(PAUSABLE)
+    (program.folder / "json.py").write_text("raise SystemExit('it was taken in')\n")
+    for words in (("status", "p:service"), ("status", "p:service", "--json")):
+        answer = program.call(sys.executable, "-P", "-m", "stayon", *words)
+        assert answer.code == 3, answer
+        assert "has not been run" in answer.out
+
+
 def test_restart_of_one_that_the_command_runs(program: Program) -> None:
     """What was started by ``stayon run module:service`` is started again in the same way."""
     started = program.start(PAUSABLE, "run", "p:service", command=[sys.executable, "-m", "stayon"]).wait_running()

@@ -242,6 +242,38 @@ def test_a_foreign_unit_is_left_alone(systemd: Lab) -> None:
     assert service.show("ActiveState") == "active"
 
 
+def test_the_directory_of_another_program_stays_its_own(systemd: Lab) -> None:
+    """A first install which would give it to the service is refused, and says so; nothing of it is moved or changed."""
+    service = systemd.service(name="lister")
+    systemd.check("install", "-d", "-m", "755", "/var/lib/lister")
+    systemd.write("/var/lib/lister/lists", "precious")
+    for words in (("doctor",), ("install",), ("install", "--account", "daemon")):
+        answer = service.verb(*words)
+        assert answer.code == 77, answer
+        assert "[systemd.taken]" in answer.out + answer.err
+    assert systemd.check("stat", "-c", "%F %a %U", "/var/lib/lister").strip() == "directory 755 root"
+    systemd.check("rm", "-r", "/var/lib/lister")
+    service.install()
+
+
+def test_a_killed_uninstall_is_finished(systemd: Lab) -> None:
+    """One that had removed the unit and not told systemd yet: the next one has systemd forget it."""
+    service = systemd.service()
+    assert service.verb("install").code == 0
+    systemd.check("systemctl", "disable", service.unit)
+    # Something that wants it keeps it in systemd's memory.
+    systemd.write(f"{UNITS}/keeper.service", f"[Unit]\nWants={service.unit}\n{FOREIGN.partition(chr(10))[2]}")
+    systemd.check("systemctl", "daemon-reload")
+    systemd.check("systemctl", "start", "keeper.service")
+    systemd.check("systemctl", "stop", service.unit)
+    systemd.path(f"{UNITS}/{service.unit}").unlink()
+    assert service.show("LoadState") == "loaded"
+    again = service.verb("uninstall")
+    assert again.code == 69, again
+    assert "[manager.not-installed]" in again.err
+    assert service.show("LoadState") == "not-found"
+
+
 def test_uninstall_leaves_state_and_logs(systemd: Lab) -> None:
     """It is stopped and gone for systemd; its state stays, is named, and goes with --purge."""
     service = systemd.service(WHO_AM_I)

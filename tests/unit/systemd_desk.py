@@ -9,7 +9,7 @@ from pathlib import Path
 from stayon.core.installation import Installation
 from stayon.errors import UnavailableError
 from stayon.platforms.clock import SystemClock
-from stayon.platforms.systemd.files import UnitDirectory
+from stayon.platforms.systemd.files import Contents, UnitDirectory
 from stayon.platforms.systemd.systemctl import Systemctl
 from stayon.platforms.systemd.unit_file import understood
 from stayon.platforms.systemd.units import Units
@@ -84,6 +84,7 @@ class SimulatedSystemd:
         self.active: set[str] = set()
         self.shown: dict[str, str] = {}
         self.directories: set[str] = set()
+        self.contents: dict[str, Contents] = {}
         self.asked: list[str] = []
         self.complains = ""
         self.refuse_after = -1
@@ -185,8 +186,12 @@ class CountingDirectory(UnitDirectory):
         super().write(name, text)
 
     def is_there(self, path: str) -> bool:
-        """Whether it was made."""
-        return path in self._systemd.directories
+        """Whether it was made, or is a unit."""
+        return path in self._systemd.directories or (path.startswith(self.top) and super().is_there(path))
+
+    def contents(self, path: str) -> Contents | None:
+        """What the test has put there."""
+        return self._systemd.contents.get(path)
 
     def make_directory(self, path: str) -> bool:
         """Note it, or fail if it is its turn."""

@@ -294,7 +294,7 @@ def test_what_runs_in_a_console_is_not_the_managers(desk: Desk) -> None:
     said = desk.say("restart", "--timeout", "1s")
 
     assert desk.services.asked == []
-    assert "[control.starting]" in said.err, "nobody has opened the door yet, but that is where it went"
+    assert "[control.lost]" in said.err, "nobody listens there, but that is where it went"
 
 
 def test_who_may_not_talk_to_it_reloads_through_the_manager(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

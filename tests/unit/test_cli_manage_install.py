@@ -212,6 +212,19 @@ def test_what_is_found_by_pythonpath_only_is_told(desk: Desk, monkeypatch: pytes
     assert "PYTHONPATH: it is set here, but a service has only what is installed" in desk.say("install").err
 
 
+def test_secrets_among_what_is_installed_are_told(desk: Desk) -> None:
+    """All accounts can read them: a warning names them, never their values; where one is read from is none."""
+    words = ("API_TOKEN=aa1", "TLS_KEY=aa2", "URL=db://me:aa3@host", "API_TOKEN_FILE=/run/token", "KEYBOARD=us")
+    options = [word for pair in words for word in ("--env", pair)]
+    said = desk.say("install", *options, "--set", "log.level=debug", "--dry-run")
+    line = next(line for line in said.err.splitlines() if "secrets:" in line)
+    assert "warning: secrets: API_TOKEN, TLS_KEY, URL: " in line
+    assert "NAME_FILE=PATH" in line
+    assert "aa" not in line.replace("can", "")
+    assert said.code == 0
+    assert "secrets" not in desk.say("install", "--env", "API_TOKEN_FILE=/run/token", "--dry-run").err
+
+
 def test_its_things_are_where_all_verbs_look(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """STAYON_HOME of whoever installs it becomes the service's own."""
     monkeypatch.setenv("STAYON_HOME", str(tmp_path / "home"))

@@ -54,6 +54,7 @@ GOOD: dict[str, Any] = {
     "unit": lambda _name: {},
     "drop_ins": lambda _name: (),
     "drift": lambda _wanted: (Change("unit", "", "prices.service"),),
+    "names": lambda _path: (),
     "in_use": lambda _address: "",
     "is_noexec": lambda _path: False,
     "label": lambda _path: "",
@@ -335,6 +336,26 @@ def test_whoever_may_change_the_configuration_is_told(entry: Entry, said: str) -
         assert found.verdict == WARNING
         assert said in found.text
         assert "sudo chown -R root:root /etc/prices;" in found.text
+
+
+@pytest.mark.parametrize(
+    ("names", "unit", "is_told"),
+    [
+        (["apt.conf"], {}, True),
+        (["prices.toml", "token"], {}, False),
+        ([], {}, False),
+        (["certificate"], INSTALLED, False),
+    ],
+)
+def test_a_configuration_among_others_things_is_told(names: list[str], unit: dict[str, str], is_told: bool) -> None:
+    """A new service whose configuration would be where another program's is: a warning, as that stays root's."""
+    wanted = WANTED.replace(account="svc", directories=(("/etc/prices", "read"),))
+    found = _found(wanted, names=lambda _path: names, unit=lambda _name: unit).get("configuration of others")
+
+    assert (found is not None) == is_told
+    if found is not None:
+        assert found.verdict == WARNING
+        assert "apt.conf" in found.text
 
 
 def test_addresses_have_to_be_free() -> None:

@@ -13,7 +13,7 @@ from stayon.cli.command import answer
 from stayon.core import states
 from stayon.core.duration import seconds
 from stayon.core.record import Record
-from stayon.errors import FailedError, NotPermittedError, TemporaryError, UnavailableError
+from stayon.errors import FailedError, NotPermittedError, StayonError, TemporaryError, UnavailableError
 from stayon.runtime import status_reading as reading
 
 TYPE_CHECKING = False
@@ -34,6 +34,18 @@ ANSWER_S = 60.0
 STOP_S = 90.0
 # How often to look whether a process is gone: there is no portable way to be told of the end of another's child.
 LOOK_S = 0.02
+
+# Where a service listens: one that starts doesn't yet, and one that ends not any more.
+_SERVING = (states.RUNNING, states.PAUSE_PENDING, states.PAUSED, states.CONTINUE_PENDING)
+
+# What a running service answers to the verbs, as far as it is used here.
+_ANSWERS: dict[str, dict[str, type]] = {
+    "pause": {"state": str},
+    "resume": {"state": str},
+    "reload": {"outcome": str, "generation": int, "changed": list},
+    "dump": {"state": str, "under_way": list, "stacks": str},
+    "level": {"level": str, "until": str},
+}
 
 
 class Peer(Record):
@@ -63,23 +75,66 @@ class Peer(Record):
         from stayon.runtime.control_client import ControlClient
 
         client = ControlClient(self.call.here().control_door, self.paths.control)
-        try:
+
+        def once() -> dict[str, Any]:
             return client.ask(verb, {"source": f"stayon {verb}", **args}, timeout_s)
+
+        try:
+            said = once()
         except UnavailableError as error:
             found = self.read()
-            if found.verdict in (reading.STARTING, reading.RUNNING):
-                raise TemporaryError(
-                    f"cannot {verb} {self.name} just now",
-                    why="it is being started",
-                    hint="Ask again in a moment.",
-                    code="control.starting",
-                ) from error
-            raise UnavailableError(
-                f"cannot {verb} {self.name}",
-                why=found.text,
-                hint=f"Start it first, or look at its log: {self.call.command('logs')}",
-                code="control.not-running",
-            ) from error
+            if error.code != "control.nobody" or not _is_serving(found):
+                raise self._unanswered(verb, error, found) from error
+            try:
+                said = once()  # it may have opened its door since
+            except UnavailableError as second:
+                raise self._unanswered(verb, second, self.read()) from second
+        self._check(verb, said)
+        return said
+
+    def _unanswered(self, verb: str, error: UnavailableError, found: Reading) -> StayonError:
+        """Why nobody has answered: *found* is how the service is."""
+        if _is_serving(found):
+            if error.code != "control.nobody" or found.status is None:
+                return error
+            return UnavailableError(
+                f"cannot {verb} {self.name}: it is {found.status.state}, but does not listen at its control socket",
+                where=self.paths.control,
+                why="something has removed it, or has put something else there",
+                hint=f"It makes it again within {found.status.beat_every_s:g} s. If not: "
+                f"{self.call.command('restart')}; or, where nobody keeps it, end process {found.status.pid} and start "
+                "it.",
+                code="control.lost",
+            )
+        if found.verdict in (reading.STARTING, reading.RUNNING):
+            return TemporaryError(
+                f"cannot {verb} {self.name} just now",
+                why="it is being started" if found.status is None else found.text,
+                hint="Ask again in a moment.",
+                code="control.starting",
+            )
+        return UnavailableError(
+            f"cannot {verb} {self.name}",
+            why=found.text,
+            hint=f"Start it first, or look at its log: {self.call.command('logs')}",
+            code="control.not-running",
+        )
+
+    def _check(self, verb: str, said: dict[str, Any]) -> None:
+        """Raise ``FailedError`` if *said* isn't what a service answers to *verb*: who listens may be anybody."""
+        wrong = [name for name, kind in _ANSWERS.get(verb, {}).items() if not isinstance(said.get(name), kind)]
+        if not wrong and verb == "dump":
+            wrong = [
+                "under_way" for one in said["under_way"] if not isinstance(one, dict) or not {"name", "for_s"} <= {*one}
+            ]
+        if wrong:
+            raise FailedError(
+                f"{verb}: what {self.name} answers makes no sense",
+                where=self.paths.control,
+                why=f"{wrong[0]!r} is missing, or of another kind",
+                hint="If it is of another release of stayon, restart it; else look at who listens there.",
+                code="control.bad-answer",
+            )
 
 
 def peer(call: Call) -> Peer:
@@ -210,7 +265,7 @@ def resume(call: Call) -> int:
 def reload(call: Call) -> int:
     """Have it read its configuration again, and say what came of it."""
     said = peer(call).ask("reload", timeout_s_of(call, ANSWER_S))
-    changed = ", ".join(said.get("changed", ())) or "nothing"
+    changed = ", ".join(map(str, said["changed"])) or "nothing"
     answer(call, said, f"{call.name}: {said['outcome']}, generation {said['generation']}, changed: {changed}")
     return exits.DONE
 
@@ -264,6 +319,11 @@ def _restarts(status: Any) -> int:
 
 def _is_later(found: Reading, before: Any) -> bool:
     return found.status is not None and (before is None or found.status.restarts > before.restarts)
+
+
+def _is_serving(found: Reading) -> bool:
+    """Whether it ought to listen, by its page."""
+    return found.verdict == reading.RUNNING and found.status is not None and found.status.state in _SERVING
 
 
 def _settled(found: Reading) -> bool:

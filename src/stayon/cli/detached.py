@@ -107,7 +107,7 @@ def _opened(call: Call, paths: Paths, account: Account | None) -> tuple[Output, 
     from stayon.platforms.daemon.pid_file import PidFile
 
     pid_file = PidFile(os.path.join(run.directory(), call.given["pid-file"]))
-    pid_file.acquire((os.geteuid(), account.uid) if account is not None else (os.geteuid(),))
+    pid_file.acquire(is_for_another=account is not None)
     return output, pid_file
 
 

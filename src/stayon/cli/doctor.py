@@ -171,7 +171,7 @@ def _are_the_managers(patient: Patient) -> bool:
 
 def _manager(patient: Patient) -> list[Finding]:
     """What would be in the way of installing it, where that can be done."""
-    from stayon.cli.wanted import left_behind, loaded_from, wanted_installation
+    from stayon.cli.wanted import exposed, left_behind, loaded_from, wanted_installation
 
     here = keepers.here(patient.call)
     if here is None:
@@ -184,7 +184,8 @@ def _manager(patient: Patient) -> list[Finding]:
     except StayonError as error:
         return [_bad("installation", error)]
     left = left_behind(patient.spec.name, wanted, os.environ)
-    return [*_rights(patient, wanted.scope), *here.preflight(wanted, loaded_from()), *_left_behind(left)]
+    told = _exposed(exposed(wanted, patient.options.settings))
+    return [*_rights(patient, wanted.scope), *here.preflight(wanted, loaded_from()), *_left_behind(left), *told]
 
 
 def _rights(patient: Patient, scope: str) -> list[Finding]:
@@ -214,6 +215,17 @@ def _left_behind(names: list[str]) -> list[Finding]:
         text = "it is set here, but a service has only what is installed: pip install what it points to, or use a venv"
         found.append(Finding(WARNING, PYTHON_PATH, text))
     return found
+
+
+def _exposed(names: list[str]) -> list[Finding]:
+    """What is installed is no secret: a unit, a property list, the registry are for all to read."""
+    if not names:
+        return []
+    text = (
+        f"{', '.join(names)}: every account here can read what a service is installed with. Have it read a file that "
+        'only its account can: NAME_FILE=PATH for a variable, NAME = { file = "PATH" } in the configuration'
+    )
+    return [Finding(WARNING, "secrets", text)]
 
 
 def _bad(subject: str, error: StayonError) -> Finding:

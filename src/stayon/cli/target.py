@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from stayon.runtime.service import Service
 
+# What ``find`` has added to sys.path for a module: the programs that are to start the service later haven't it.
+added: list[str] = []
+
 
 def find(target: str) -> tuple[str, Service | None]:
     """The name of the service that *target* means, and the service itself unless *target* is only a name.
@@ -99,7 +102,9 @@ def _file(path: str) -> Mapping[str, Any]:
 def _module(name: str) -> Mapping[str, Any]:
     from importlib import import_module
 
-    sys.path.insert(0, os.getcwd())
+    # Last: where others may write, nothing that they have put there goes before Python's own modules.
+    added.append(os.getcwd())
+    sys.path.append(added[-1])
     try:
         return vars(import_module(name))
     except (Exception, SystemExit) as error:

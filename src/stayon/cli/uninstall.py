@@ -11,10 +11,8 @@ from stayon.cli import ask, command, keepers
 from stayon.cli.command import answer
 from stayon.cli.show import changes_text
 from stayon.core import states
-from stayon.errors import NotPermittedError, TemporaryError, UnavailableError, UsageError
-
-# The files by which a directory is known as a service's: NAME, and one of these.
-_OWN = (*app.CONFIG_ENDINGS, ".lock", ".status", ".sock", ".crash", ".log", ".err")
+from stayon.core.places import OWN_ENDINGS
+from stayon.errors import NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,7 +93,7 @@ def _own(call: Call, keeper: Keeper, left: list[str]) -> list[str]:
 def _is_known(call: Call, keeper: Keeper, path: str) -> bool:
     top, places = os.path.realpath(path), _places(call, keeper).as_dict().values()
     within = [each for each in map(os.path.realpath, places) if f"{each}{os.sep}".startswith(f"{top}{os.sep}")]
-    return any(f"{call.name}{ending}" in _listed(each) for each in within for ending in _OWN)
+    return any(f"{call.name}{ending}" in _listed(each) for each in within for ending in OWN_ENDINGS)
 
 
 def _listed(path: str) -> list[str]:
@@ -150,9 +148,19 @@ def _kept(call: Call, keeper: Keeper) -> Managed | None:
     try:
         return keepers.installed(call, keeper)
     except UnavailableError:
+        if "dry-run" not in call.given:
+            _finish(call, keeper)
         if "purge" not in call.given:
             raise
         return None
+
+
+def _finish(call: Call, keeper: Keeper) -> None:
+    """Have the manager forget what is gone already: an earlier uninstall was killed before it had told it."""
+    try:
+        keepers.manager_in(keeper.here, call).change(keepers.name_of(call), None)
+    except StayonError:
+        return  # it isn't there, which is what this is about
 
 
 def _refuse_running(call: Call, kept: Managed | None) -> None:

@@ -7,7 +7,7 @@ import sys
 
 from stayon import __version__
 from stayon.cli import command, keepers
-from stayon.cli.target import split
+from stayon.cli.target import added, split
 from stayon.core.installation import USER, checked_options
 from stayon.core.record import Record
 from stayon.errors import NotPermittedError, UsageError
@@ -192,7 +192,7 @@ def _importable(name: str, path: str) -> str:
         root = os.path.dirname(root)
     if os.path.basename(path) == "__init__.py":
         root = os.path.dirname(root)
-    if root in (os.path.abspath(entry) for entry in sys.path[1:] if entry):
+    if root in (os.path.abspath(entry) for entry in sys.path[1:] if entry and id(entry) not in map(id, added)):
         return name
     raise UsageError(
         f"the module {name} can't be imported by who is to start it",
@@ -243,6 +243,15 @@ def left_behind(name: str, wanted: Installation, environment: Mapping[str, str])
     own = {key.upper() for key, _value in wanted.environment}
     settings = [key for key in environment if key.upper().startswith(prefix) and key.upper() not in own]
     return sorted([*settings, *(key for key in environment if key.upper() == "PYTHONPATH")])
+
+
+def exposed(wanted: Installation, settings: Sequence[str]) -> list[str]:
+    """The variables of *wanted*, and the *settings* of its command line, whose values look like secrets."""
+    from stayon.runtime.config.secrets import gives_away
+
+    pairs = [(setting, *setting.partition("=")[::2]) for setting in settings]
+    found = [f"--set {key}" for _setting, key, value in pairs if gives_away(key.strip(), value)]
+    return [*(name for name, value in wanted.environment if gives_away(name, value)), *found]
 
 
 def loaded_from() -> list[str]:

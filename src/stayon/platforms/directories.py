@@ -49,7 +49,7 @@ def _make(path: str, mode: int) -> None:
     if os.path.isdir(path):
         return
     found = os.stat(above)
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX and not _is_trusted(above):
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX and not is_trusted(above):
         raise unsafe(above, "everybody may write to it, and it is not sticky")
     try:
         os.mkdir(path, mode)
@@ -58,7 +58,7 @@ def _make(path: str, mode: int) -> None:
             raise
 
 
-def _is_trusted(path: str) -> bool:
+def is_trusted(path: str) -> bool:
     """Whether all who may write to *path* are trusted, as its owner says: a volume that one container alone has is open
     to everybody, and Kubernetes knows none that isn't.
     """

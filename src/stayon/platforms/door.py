@@ -99,6 +99,16 @@ class UnixDoor:
             raise
         return visitor
 
+    def mark(self, path: str) -> tuple[int, int] | None:
+        """Which file is at *path*, None if none is. As long as a socket is open its inode isn't another's. Raises
+        ``OSError``.
+        """
+        try:
+            found = os.lstat(path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
     def remove(self, path: str) -> None:
         """Take the socket's name away; a missing one is ignored."""
         try:

@@ -183,12 +183,13 @@ def _found(program: str) -> str:
     """The program's path.
 
     Not posix_spawnp's: that has a shell run what is no program, and says "not permitted" for a program that is nowhere
-    if one directory of PATH is closed to us.
+    if one directory of PATH is closed to us. And an empty entry is no directory here, not the working directory, where
+    anybody may have put a program.
     """
     if "/" in program:
         return program
-    for directory in os.environ.get("PATH", os.defpath).split(":"):
-        path = os.path.join(directory or ".", program)
+    for directory in filter(None, os.environ.get("PATH", os.defpath).split(":")):
+        path = os.path.join(directory, program)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise _not_started(program, FileNotFoundError(errno.ENOENT, ""))

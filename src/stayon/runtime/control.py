@@ -5,6 +5,7 @@ visit.
 from __future__ import annotations
 
 from stayon.core.record import Record
+from stayon.errors import StayonError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from stayon.ports import ControlDoor, ControlSocket
     from stayon.runtime.control_visit import Reply, Visitor
+    from stayon.runtime.logs.logger import Logger
     from stayon.runtime.loop import Loop
 
 
@@ -46,22 +48,45 @@ class ControlServer:
         self.give = answer
         self._door = door
         self._listener: ControlSocket | None = None
+        self._mark: object = None
         self._visitors: dict[Visitor, None] = {}
 
     def open(self) -> None:
         """Listen at *path*. Raises what ``ControlDoor.open`` raises."""
         self._listener = self._door.open(self.path)
         self.loop.watch(self._listener.fileno(), self._accept)
+        self._mark = self._door.mark(self.path)
+
+    def is_intact(self) -> bool:
+        """Whether visitors still find the way here: what cleans up directories may have taken the socket's name away,
+        and something else may have taken its place.
+        """
+        try:
+            return self._listener is not None and self._door.mark(self.path) == self._mark
+        except OSError:
+            return True  # it can't be told, so opening anew would hardly do
 
     def close(self) -> None:
-        """Stop listening, take the name away, and end all conversations. Calling it twice is harmless."""
+        """Stop listening, take the name away if it is still ours, and end all conversations. Calling it twice is
+        harmless.
+        """
         if self._listener is not None:
+            is_ours = self.is_intact()
             self.loop.forget(self._listener.fileno())
             self._listener.close()
             self._listener = None
-            self._door.remove(self.path)
+            if is_ours:
+                self._door.remove(self.path)
         for visitor in list(self._visitors):
             visitor.leave()
+
+    def reopen(self, log: Logger) -> None:
+        """Have the socket anew. Where that fails *log* is told, and it is not intact: it can be tried again."""
+        self.close()
+        try:
+            self.open()
+        except (StayonError, OSError) as error:
+            log.failure("the control socket is not made again", error, event_id=27)
 
     def leave_to_parent(self) -> None:
         """In a forked child: close the door that is the parent's, and leave its name where it is."""

@@ -48,7 +48,7 @@ class ControlClient:
                 elif fields.pop("ok", False):
                     return fields
                 else:
-                    raise error_from(fields.get("error", {}))
+                    raise error_from(_error_in(fields))
         except TimeoutError as error:
             raise TemporaryError(
                 f"{verb}: the service has not answered within {timeout_s:g} s",
@@ -70,7 +70,10 @@ class ControlClient:
         while data := connection.recv(_PIECE_BYTES):
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
-                fields = json.loads(line)
+                try:
+                    fields = json.loads(line)
+                except RecursionError as error:
+                    raise ValueError("it speaks another language") from error
                 if not isinstance(fields, dict):
                     raise ValueError("it speaks another language")  # noqa: TRY004  # as what is no JSON at all
                 yield fields
@@ -89,6 +92,14 @@ class ControlClient:
             hint="Its log and its status say more.",
             code="control.gone",
         )
+
+
+def _error_in(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The error that is the answer. Raises ``ValueError`` if it is none."""
+    error = fields.get("error", {})
+    if not isinstance(error, dict) or not isinstance(error.get("details", []), list):
+        raise ValueError("it speaks another language")  # noqa: TRY004  # as what is no JSON at all
+    return error
 
 
 def _send(connection: ControlSocket, data: bytes) -> None:

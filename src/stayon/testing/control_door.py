@@ -69,6 +69,10 @@ class FakeControlDoor:
         door.bell.ring()
         return ours
 
+    def mark(self, path: str) -> FakeDoor | None:
+        """The door at *path*, None if there is none."""
+        return self._doors.get(path)
+
     def remove(self, path: str) -> None:
         """Take the door's name away; a missing one is ignored."""
         self._doors.pop(path, None)

@@ -8,8 +8,8 @@ import json
 import random
 from pathlib import Path
 
-from stayon.app import CONFIG_ENDINGS
 from stayon.core.levels import parse
+from stayon.core.places import CONFIG_ENDINGS
 from stayon.core.record import Record
 from stayon.errors import UsageError
 from stayon.platforms.places import HOME_VARIABLE

@@ -8,6 +8,7 @@ import os
 import stat
 
 from stayon.errors import NotPermittedError, StayonError, TemporaryError, UnavailableError, UsageError
+from stayon.platforms.daemon.directories import meddler_above
 
 _MODE = 0o644
 _NUMBER_BYTES = 20
@@ -29,20 +30,23 @@ class PidFile:
             # A forked child has the descriptor, too, and would keep the file locked after our death.
             os.register_at_fork(after_in_child=self._leave_to_parent)
 
-    def acquire(self, owners: tuple[int, ...]) -> None:
-        """Lock the file, made if it is missing; one that is there must belong to one of *owners*.
+    def acquire(self, *, is_for_another: bool = False) -> None:
+        """Lock the file, made if it is missing; one that is there must belong to this account. *is_for_another*: the
+        daemon is to be another account than root, and must not be able to put another file there either.
 
         Raises ``TemporaryError`` if a process holds it, ``NotPermittedError`` where others could meddle with it,
         ``UsageError`` if it is something else than a pid file, ``UnavailableError`` if the system refuses.
         """
         self._check_directory()
+        if is_for_another:
+            self._check_way()
         for _ in range(_TRIES):
             try:
                 fd = os.open(self.path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, _MODE)
             except OSError as error:
                 raise self._not_opened(error) from error
             try:
-                self._check(fd, owners)
+                self._check(fd)
                 self._lock(fd)
             except BaseException:
                 os.close(fd)
@@ -100,11 +104,20 @@ class PidFile:
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
             raise self._unsafe("everybody may write to its directory, which is not sticky")
 
-    def _check(self, fd: int, owners: tuple[int, ...]) -> None:
+    def _check_way(self) -> None:
+        """Nobody but root may say which file it is: who can replace it chooses whom root's script kills."""
+        found = meddler_above(self.path, ())
+        if found is not None:
+            path, who = found
+            raise self._unsafe(
+                f"{path} may be changed by {who}", hint="Put it where only root may write: --pid-file /run/NAME.pid"
+            )
+
+    def _check(self, fd: int) -> None:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             raise self._no_pid_file("it is no regular file")
-        if found.st_uid not in owners:
+        if found.st_uid != os.geteuid():
             raise self._unsafe(f"it belongs to the account with the number {found.st_uid}")
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise self._unsafe("others may write to it")
@@ -131,12 +144,14 @@ class PidFile:
             code="daemon.pid-file-held",
         )
 
-    def _unsafe(self, why: str) -> NotPermittedError:
+    def _unsafe(
+        self, why: str, hint: str = "Correct its owner and permissions, or put it into a directory of the daemon's own."
+    ) -> NotPermittedError:
         return NotPermittedError(
             "the pid file is not safe: others could have a process killed by it",
             where=self.path,
             why=why,
-            hint="Correct its owner and permissions, or put it into a directory of the daemon's own.",
+            hint=hint,
             code="daemon.pid-file-unsafe",
         )
 

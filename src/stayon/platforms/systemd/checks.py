@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 
-from stayon.errors import FailedError, UsageError
+from stayon.core.places import OWN_ENDINGS
+from stayon.errors import FailedError, NotPermittedError, UsageError
 from stayon.platforms.systemd import unit
 from stayon.platforms.systemd.quoting import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from stayon.core.installation import Installation
+    from stayon.platforms.systemd.files import Contents
     from stayon.platforms.systemd.systemctl import Systemctl
 
 _HOMES = ("/home/", "/root/", "/run/user/")
 _TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108  # to keep programs out of them
+
+# What systemd has there itself, empty or not: a service of this name would be given it.
+_SYSTEMS_OWN = ("journal", "lock", "log", "private", "systemd", "user")
+
+# Whoever is not in the group has no right there: so systemd makes directories for root, too.
+_OTHERS = 0o007
 
 # systemd says this of what a later version has; we leave it out ourselves where we know.
 _HARMLESS = ("Unknown key", "Unknown lvalue")
@@ -44,6 +52,24 @@ def check(wanted: Installation) -> None:
         _check_home(wanted)
     else:
         _check_account(wanted.account)
+
+
+def check_free(wanted: Installation, contents: Callable[[str], Contents | None]) -> None:
+    """Raise ``NotPermittedError`` "systemd.taken" where systemd would take directories of others for those of a new
+    service: it gives them to the service's account, with all that is in them (systemd.exec(5), StateDirectory=).
+    """
+    paths = unit.made_by_systemd(wanted)
+    if paths and wanted.name in _SYSTEMS_OWN:
+        raise _taken(wanted, paths[0], "it is the system's own")
+    found = {path: there for path in paths if (there := contents(path)) is not None and there.names}
+    own = [f"{wanted.name.partition('@')[0]}{ending}" for ending in OWN_ENDINGS]
+    if any(name in there.names for there in found.values() for name in own):
+        return
+    for path, there in found.items():
+        # An account that existed only while an earlier one ran has left it; or it is the account's already.
+        is_left = there.link.removesuffix("/").endswith(f"private/{wanted.name}")
+        if not is_left and not _is_the_accounts(wanted.account, there):
+            raise _taken(wanted, path, "it is there, and nothing in it is known to be of a service of this name")
 
 
 def verify(systemctl: Systemctl, files: Mapping[str, str], own: str, version: int) -> None:
@@ -90,6 +116,27 @@ def login_name(account: int) -> str:
         return pwd.getpwuid(account).pw_name
     except KeyError:
         return str(account)
+
+
+def _is_the_accounts(account: str, there: Contents) -> bool:
+    import pwd
+
+    user = account.partition(":")[0]
+    try:
+        owner = int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return False
+    return there.owner == owner and (owner != 0 or not there.mode & _OTHERS)
+
+
+def _taken(wanted: Installation, path: str, why: str) -> NotPermittedError:
+    return NotPermittedError(
+        f"the service {wanted.name!r} would take over a directory of others",
+        where=path,
+        why=why,
+        hint="Give the service another name; or, if it is nobody's, move the directory away.",
+        code="systemd.taken",
+    )
 
 
 def _check_home(wanted: Installation) -> None:

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
+from stayon.core.record import Record
 from stayon.errors import NotPermittedError, StayonError, UnavailableError
 from stayon.platforms.systemd.unit_file import UnitFile, understood
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _MODE, _DIRECTORY_MODE = 0o644, 0o755
+
+# What a file is called until it is whole: NAME, this, and the number of the process that writes it.
+_UNFINISHED = ".stayon-"
+
+
+class Contents(Record):
+    """A directory: whose it is, the mode's bits, what is in it, and where it leads if it is a link."""
+
+    owner: int
+    mode: int
+    names: Sequence[str]
+    link: str = ""
 
 
 class UnitDirectory:
@@ -22,13 +40,20 @@ class UnitDirectory:
         return os.path.join(self.top, name)
 
     def read(self, name: str) -> str:
-        """The text of *name*; "" if there is none. Raises ``StayonError``."""
+        """The text of *name*; "" if there is none, or no file. Raises ``StayonError``."""
         try:
-            with open(self.path(name), encoding="utf-8", errors="surrogateescape") as file:
+            # A link to a unit elsewhere is one (systemctl(1), "link"). A pipe would never open, a device never end.
+            fd = os.open(self.path(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                os.close(fd)
+                return ""
+            with open(fd, encoding="utf-8", errors="surrogateescape") as file:
                 return file.read()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):
             return ""
         except OSError as error:
+            if error.errno == errno.ENXIO:  # a socket (open(2))
+                return ""
             raise _explained(self.path(name), error) from error
 
     def understood(self, name: str) -> UnitFile:
@@ -43,7 +68,7 @@ class UnitDirectory:
                 self._remove(path)
                 return
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            temporary = f"{path}.stayon-{os.getpid()}"
+            temporary = f"{path}{_UNFINISHED}{os.getpid()}"
             try:
                 fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
                 with open(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
@@ -56,6 +81,29 @@ class UnitDirectory:
                 _unlink(temporary)
                 raise
             _sync(os.path.dirname(path))
+        except OSError as error:
+            raise _explained(path, error) from error
+
+    def sweep(self, unit: str) -> None:
+        """Remove what processes that are gone have not finished of *unit*, its sockets and drop-ins. Raises
+        ``StayonError``.
+        """
+        base = unit.partition("@")[0].removesuffix(".service")
+        for directory in ("", f"{unit}.d"):
+            for each in self._listed(directory):
+                is_its = directory or each.startswith((f"{base}.", f"{base}@", f"{base}-"))
+                path = os.path.join(self.top, directory, each)
+                if is_its and _is_abandoned(path):
+                    self.write(path, "")
+
+    def contents(self, path: str) -> Contents | None:
+        """What is at *path*, which is a whole one; None if there is no directory, or not for this account to see."""
+        try:
+            found = os.stat(path)
+            link = os.readlink(path) if os.path.islink(path) else ""
+            return Contents(found.st_uid, stat.S_IMODE(found.st_mode), os.listdir(path), link)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return None
         except OSError as error:
             raise _explained(path, error) from error
 
@@ -112,6 +160,25 @@ class UnitDirectory:
             os.rmdir(directory)
         else:
             _sync(directory)
+
+
+def _is_abandoned(path: str) -> bool:
+    """Whether *path* is a file of this account's that a process was writing which isn't there any more."""
+    pid = path.rpartition(_UNFINISHED)[2] if _UNFINISHED in path else ""
+    if not (pid.isascii() and pid.isdigit()):
+        return False
+    try:
+        found = os.lstat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+            return False
+        if int(pid) != os.getpid():  # this process is writing nothing now: it was another of this number
+            os.kill(int(pid), 0)
+            return False
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _unlink(path: str) -> None:

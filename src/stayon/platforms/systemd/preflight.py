@@ -7,6 +7,7 @@ from __future__ import annotations
 from stayon import exits
 from stayon.core.finding import BAD, OK, WARNING, Finding
 from stayon.core.installation import USER
+from stayon.core.places import CONFIG_ENDINGS
 from stayon.core.record import Record
 from stayon.errors import StayonError
 from stayon.platforms import unix_access
@@ -40,9 +41,9 @@ class Sights(Record):
     *person* is an account by its name (None: there is none), *me* who asks. *members* are who is in a group. *lingers*
     tells whether an account's own systemd runs while it isn't logged on. *unit* gives properties of a unit (none: it
     isn't there), *drop_ins* are files that others have added to it, *drift* what installing would change (raises
-    ``StayonError`` if it can't be). *in_use* says why an address can't be had ("": it can). *label* is a file's type of
-    SELinux, "" where that isn't enforced; *profile* what AppArmor enforces for a program. *controllers* of cgroups
-    bound services here (None: unknown).
+    ``StayonError`` if it can't be). *names* is what is in a directory (none: nothing that can be seen). *in_use* says
+    why an address can't be had ("": it can). *label* is a file's type of SELinux, "" where that isn't enforced;
+    *profile* what AppArmor enforces for a program. *controllers* of cgroups bound services here (None: unknown).
     """
 
     version: Callable[[], int]
@@ -54,6 +55,7 @@ class Sights(Record):
     unit: Callable[[str], Mapping[str, str]]
     drop_ins: Callable[[str], Sequence[str]]
     drift: Callable[[Installation], Sequence[Change]]
+    names: Callable[[str], Sequence[str]]
     in_use: Callable[[str], str]
     is_noexec: Callable[[str], bool]
     label: Callable[[str], str]
@@ -250,6 +252,19 @@ def _configuration(wanted: Installation, _person: Person, sights: Sights) -> lis
     return [Finding(WARNING, "configuration directory", text)]
 
 
+def _others_configuration(wanted: Installation, _person: Person, sights: Sights) -> list[Finding]:
+    """That a new service will have its configuration in a directory of others; it stays root's all the same."""
+    path, own = configuration(wanted), wanted.name.partition("@")[0]
+    there = sorted(sights.names(path)) if path and not sights.unit(unit_of(wanted.name)) else []
+    if not there or any(f"{own}{ending}" in there for ending in CONFIG_ENDINGS):
+        return []
+    text = (
+        f"{path} is there, with {', '.join(there[:_SHOWN])}{' and more' if there[_SHOWN:] else ''}: if that is another "
+        "program's, give the service another name"
+    )
+    return [Finding(WARNING, "configuration of others", text)]
+
+
 def _blocked(path: str, person: Person, sights: Sights) -> Obstacle | None:
     try:
         return unix_access.obstacle(path, person, sights.look, READ | WRITE)
@@ -319,4 +334,4 @@ def _bounds(wanted: Installation, _person: Person, sights: Sights) -> list[Findi
     ]
 
 
-_MORE = (_directories, _configuration, _sockets, _lingering, _guards, _journal, _bounds)
+_MORE = (_directories, _configuration, _others_configuration, _sockets, _lingering, _guards, _journal, _bounds)

@@ -54,6 +54,7 @@ def sights(manager: Units, systemctl: Systemctl) -> Sights:
         unit=unit,
         drop_ins=manager.leavings,
         drift=lambda wanted: manager.change(wanted.name, wanted, dry_run=True),
+        names=_names,
         in_use=in_use,
         is_noexec=lambda path: bool(os.statvfs(path).f_flag & os.ST_NOEXEC),
         label=_label,
@@ -71,6 +72,13 @@ def look(path: str) -> Entry | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return Entry(found.st_mode, found.st_uid, found.st_gid, link, has_list=not link and _has_list(path))
+
+
+def _names(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
 
 
 def _has_list(path: str) -> bool:

@@ -121,6 +121,12 @@ def configuration(wanted: Installation) -> str:
     return path if path in dict(wanted.directories) and not is_user(wanted) else ""
 
 
+def made_by_systemd(wanted: Installation) -> list[str]:
+    """The directories that systemd has for it, and gives to its account; none for a service of a user."""
+    usual = [top + wanted.name for top, _directive, _mode in _MADE]
+    return [] if is_user(wanted) else [path for path, _access in wanted.directories if path in usual]
+
+
 def is_own(assignment: str) -> bool:
     """Whether a value of Environment= is ours, and not what a person has said."""
     return assignment.strip('"').startswith(f"{_TOLD}=")

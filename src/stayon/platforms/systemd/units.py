@@ -31,6 +31,8 @@ _SILENT = Change("", "", "")
 
 STOP_S = 120.0
 
+_RESTING = ("inactive", "failed")
+
 
 class Entry(Record):
     """What there is of a service: the text of its files by name, and which of its units start with the computer."""
@@ -56,10 +58,14 @@ class Units:
         where = definition.layout(name)
         self._check_rights(dry_run=dry_run)
         self._check_ours(name, where)
+        if not dry_run:
+            self._files.sweep(where.unit)
         if wanted is None:
             return self._uninstall(name, where, dry_run=dry_run)
         checks.check(wanted)
         current = self._entry(where)
+        if not current.files.get(where.drop_in or where.fragment):
+            checks.check_free(wanted, self._files.contents)
         target = unit.Target(self._systemctl.version(), checks.is_in_home(wanted))
         shared = self._files.read(where.fragment) if self._others(where) else ""
         files = definition.files(wanted, target, shared)
@@ -95,6 +101,8 @@ class Units:
         is_there = shown["LoadState"] not in ("not-found", "") or bool(files[-1].text)
         if not is_there or (where.drop_in and files[0].ours and not files[-1].text):
             return None  # a template makes any instance look as if it were there
+        if self._is_stale(where, shown):
+            return None
         if not all(file.ours for file in files):
             shown_only = sight.managed(name, shown, (), self._now())
             return shown_only.replace(command=shown["FragmentPath"] or shown["LoadState"], mark="")
@@ -203,6 +211,8 @@ class Units:
         current = self._entry(where)
         own = where.drop_in or where.fragment
         if not current.files.get(own):
+            if not dry_run and self._is_stale(where, self._systemctl.show(where.unit, sight.PROPERTIES)):
+                self._systemctl.do("daemon-reload")
             raise self._not_installed(name)
         shared = self._others(where)
         gone = {each: "" for each in current.files if not (shared and each == where.fragment)}
@@ -224,6 +234,11 @@ class Units:
         if not dry_run:
             perform(acts)
         return changes
+
+    def _is_stale(self, where: Layout, shown: Mapping[str, str]) -> bool:
+        """Whether systemd knows a unit, which rests, of a file that is gone: an uninstall was killed."""
+        path = self._files.path(where.fragment)
+        return shown["FragmentPath"] == path and shown["ActiveState"] in _RESTING and not self._files.is_there(path)
 
     def _stopping(self, where: Layout, current: Entry) -> Act:
         sockets = [each for each in current.files if each.endswith(socket_unit.SOCKET)]
@@ -304,6 +319,8 @@ class Units:
                 hint=f"Allow it: systemctl unmask {where.unit}",
                 code="systemd.masked",
             )
+        if self._files.is_there(self._files.path(where.fragment)):
+            raise self._foreign(name, self._files.path(where.fragment))  # a pipe, a link to nowhere
         if shown["LoadState"] != "not-found" and shown["FragmentPath"] != self._files.path(where.fragment):
             raise self._foreign(name, shown["FragmentPath"] or shown["LoadState"])
 

@@ -78,6 +78,13 @@ class PipeDoor:
         except OSError as error:
             raise _not_connected(path, error) from error
 
+    def mark(self, path: str) -> str | None:
+        """The pipe's name that stands at *path*, None if nothing does. Raises ``OSError``."""
+        try:
+            return _read(path)
+        except FileNotFoundError:
+            return None
+
     def remove(self, path: str) -> None:
         """Take the pipe's name away; a missing one is ignored."""
         try:

@@ -88,6 +88,14 @@ def looks_secret(key: object) -> bool:
     return any(word in name for word in _TELLING)
 
 
+def gives_away(name: str, value: str) -> bool:
+    """Whether *value*, of the variable or key *name*, looks like a secret; where one is read from is none."""
+    words = name.lower().replace("-", "_").replace(".", "_").split("_")
+    if words[-1] == "file" or value.lstrip().startswith("{") or not value:
+        return False
+    return "key" in words or MASK in displayed((name,), value)
+
+
 def displayed(path: KeyPath, value: object) -> str:
     """*value* for a display or a log: masked where it, its key or a key above says secret, and passwords within
     addresses.
