@@ -93,11 +93,16 @@ class Daemons:
 
     def close(self) -> None:
         pid = int(self.lock.read_text() or 0) if self.lock.exists() else 0
-        if pid and lives(pid) and str(self.program.folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if pid and lives(pid) and self._is_ours(pid):
             os.killpg(os.getpgid(pid), signal.SIGKILL)
             deadline = time.monotonic() + 10
             while lives(pid) and time.monotonic() < deadline:
                 time.sleep(0.01)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether our folder is in its words or, where these are relative, in its environment."""
+        told = b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+        return str(self.program.folder).encode() in told
 
 
 def lives(pid: int) -> bool:
