@@ -396,7 +396,7 @@ def test_a_collector_that_takes_too_long_is_left_out(host: Host) -> None:
 
 
 def test_probes_are_quick_while_the_worker_is_stuck(host: Host) -> None:
-    """With a thread stuck in a lock, 99 of 100 probes take less than 5 ms (in one of five rounds), or, where the computer
+    """With a thread stuck in a lock, 99 of 100 probes take less than 5 ms (in one of five rounds); on a computer that
     is busy with others, no longer than twice what they take without it.
     """
     port = host.open()
