@@ -74,8 +74,7 @@ def test_a_failed_start(lab: Lab, how: str) -> None:
     """It goes from START_PENDING to STOPPED with the exit code of what happened, and the log has the reason."""
     code, why, source = AT_START[how]
     service = lab.service(f'service = Service("{{name}}", start_timeout="2s")\n{dedent(source)}')
-    service.begin_start()
-    found = service.wait("STOPPED")
+    found = service.start_in_vain()
     assert (found["exit_code"], found["specific"]) == (SPECIFIC, code), service.log_text()
     assert "RUNNING" not in [seen["state"] for seen in found["seen"]]
     assert why in service.log_text()
@@ -105,8 +104,7 @@ AFTER_READY = {
 def test_a_failure_while_running(lab: Lab, what: str) -> None:
     """What raises ends the service, with 1066 and 70, and one report with the exception."""
     service = lab.service(f'service = Service("{{name}}")\n{dedent(AFTER_READY[what])}')
-    service.begin_start()
-    found = service.wait("STOPPED")
+    found = service.start_in_vain()
     assert (found["exit_code"], found["specific"]) == (SPECIFIC, 70), service.log_text()
     reports = [record for record in service.log() if record.get("event") == 13]
     assert [report["exception"]["message"] for report in reports] == ["no luck today"]
@@ -189,8 +187,7 @@ def wait_for_text(service: InstalledService, text: str) -> None:
 def test_a_program_that_cannot_be_imported(lab: Lab) -> None:
     """An import error of the user's module is told with its traceback, and is no bare 1053."""
     service = lab.service("import nothing_of_this_name\nservice = Service('{name}')")
-    service.begin_start()
-    found = service.wait("STOPPED")
+    found = service.start_in_vain()
     assert found["exit_code"] == SPECIFIC
     assert found["specific"] in (70, 78)
     log = service.log_text()
@@ -202,8 +199,7 @@ def test_a_program_that_is_gone(lab: Lab) -> None:
     """A program that was moved is told by its path."""
     service = lab.service("service = Service('{name}')")
     service.file.rename(service.folder / "moved.py")
-    service.begin_start()
-    found = service.wait("STOPPED")
+    found = service.start_in_vain()
     assert found["exit_code"] == SPECIFIC
     assert "program.py" in service.log_text()
 
@@ -212,7 +208,6 @@ def test_bad_configuration(lab: Lab) -> None:
     """A configuration that cannot be read ends the start with 78, of which managers know that restarting can't help."""
     service = lab.service("service = Service('{name}')\n@service.every('1s')\ndef work(ctx):\n    pass")
     service.write_config("answer = [\n")
-    service.begin_start()
-    found = service.wait("STOPPED")
+    found = service.start_in_vain()
     assert (found["exit_code"], found["specific"]) == (SPECIFIC, 78)
     assert f"{service.name}.toml" in service.log_text()

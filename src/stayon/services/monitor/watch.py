@@ -82,10 +82,11 @@ class Watch:
                 return False
             before, at = self.health, time.time()
             self.health = observe(before, finding.state, self.endpoint.hysteresis, at)
+            # Before anybody is told: who reads that it is down finds it so in the metrics.
+            around.figures.show(self.name, finding, self.state)
             self._log(ctx, finding, before)
             if self.state != before.state:
                 self._told = alert_rule.changed(self._told)
-            around.figures.show(self.name, finding, self.state)
             self._alert_if_due(ctx, finding, around)
             told = alert_rule.shifted(self._told, -_monotonic_ahead_s())
             url, since = self.endpoint.url, self.health.since
