@@ -1,4 +1,4 @@
-"""One-file executables, made on any computer for any other: recipe, wheels, payload, launchers, and their check.
+"""One-file executables: a launcher, the interpreter's files, and the code of a program, joined without a compiler.
 
-Floor: above ``supervisor``, below ``app``; it does not know its sibling ``console``. Still empty.
+Floor: as ``console``, above ``supervisor``. Nothing here is imported by a service.
 """
