@@ -30,12 +30,13 @@ typedef struct {
     uint32_t reserved[2];
 } Header;
 
-enum { MODULE_PACKAGE = 1, MODULE_FROZEN = 2, MODULE_NATIVE = 4, MODULE_NAMESPACE = 8, MODULE_BESIDE = 16 };
+enum { MODULE_PACKAGE = 1, MODULE_FROZEN = 2, MODULE_NATIVE = 4, MODULE_NAMESPACE = 8, MODULE_BESIDE = 16,
+       MODULE_LIBRARY = 32 };
 
 typedef struct {
     uint32_t name;         /* text: "requests.sessions" */
-    uint32_t flags;        /* FROZEN: in PyImport_FrozenModules; NATIVE: an extension, a file of set 1; BESIDE: origin
-                              counts from the executable's directory, else from set 1's */
+    uint32_t flags;        /* FROZEN: in PyImport_FrozenModules; NATIVE: an extension, a file of set 1, or with LIBRARY
+                              of set 0; BESIDE: origin counts from the executable's directory, else from set 1's */
     uint32_t code, code_size;       /* marshalled */
     uint32_t source, source_size;   /* zlib; 0: not kept */
     uint32_t origin;       /* text: "requests/sessions.py", with "/" */
@@ -80,6 +81,7 @@ enum Abi {
     ABI_CONFIG_BASE_PREFIX,
     ABI_CONFIG_BASE_EXEC_PREFIX,
     ABI_CONFIG_STDLIB_DIR,
+    ABI_CONFIG_HOME,
     ABI_COUNT
 };
 

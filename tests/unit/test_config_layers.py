@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stayon.errors import ConfigError
 from stayon.runtime.config.key_paths import covers, environment_name, environment_prefix, parsed, shown
 from stayon.runtime.config.layers import Layered, Outside, layered
-from stayon.runtime.config.secrets import Sources
+from stayon.runtime.config.sources import Sources
 from stayon.runtime.config.values import Text, literal
 
 KNOWN = [("http", "port"), ("http", "host"), ("dsn",), ("log-level",), ("db", "password")]

@@ -12,8 +12,8 @@ MAGIC = b"stayon\r\n"
 FORMAT = 1
 PAGE = 4096
 
-# Flags of modules.
-PACKAGE, FROZEN, NATIVE, NAMESPACE, BESIDE = 1, 2, 4, 8, 16
+# Flags of modules. (LIBRARY: an extension of Python's own, a file of set 0.)
+PACKAGE, FROZEN, NATIVE, NAMESPACE, BESIDE, LIBRARY = 1, 2, 4, 8, 16, 32
 # Filters of files, and their flags.
 STORED, LZMA, LZMA_BCJ = range(3)
 PRELOAD, EXECUTABLE = 1, 2

@@ -40,6 +40,13 @@ class Call(Record):
 
         return app.here()
 
+    @property
+    def is_one_file(self) -> bool:
+        """Whether the program is one file, without a Python beside it."""
+        from stayon.platforms.onefile.program import here
+
+        return here() is not None
+
     def command(self, verb: str) -> str:
         """What has to be typed for *verb*."""
         instance = f" --instance {self.given['instance']}" if "instance" in self.given else ""
@@ -47,11 +54,14 @@ class Call(Record):
             service = self.target or self.name or "collector.py"
             return f'stayon {verb} "{service}"{instance}' if " " in service else f"stayon {verb} {service}{instance}"
         python = f"{os.path.basename(sys.executable).removesuffix('.exe')} " if self.program.endswith(".py") else ""
-        return f"{python}{self.program} {verb}{instance}"
+        program = f'"{self.program}"' if " " in self.program and self.is_one_file else self.program
+        return f"{python}{program} {verb}{instance}"
 
     def sudo(self, verb: str) -> str:
         """What has to be typed for *verb* to be done as root, with this very Python: root's path has another first."""
         python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+        if self.is_one_file:
+            return f"sudo {self.replace(program=sys.executable).command(verb)}"
         said = self.command(verb)
         if self.program == "stayon":
             return f"sudo {python} -m {said}"
@@ -59,13 +69,13 @@ class Call(Record):
 
 
 def execute(
-    words: Sequence[str], *, program: str, service: Service | None = None, machine: Machine | None = None
+    words: Sequence[str], *, program: str, service: Service | None = None, machine: Machine | None = None, name: str = ""
 ) -> int:
-    """Do what *words* say, for *service* or for the one that they name, on *machine* (None: this computer); gives the
-    exit code. Never raises.
+    """Do what *words* say, for *service*, for the one called *name*, or for the one that they name, on *machine* (None:
+    this computer); gives the exit code. Never raises.
     """
     try:
-        return _execute(words, Call("", service, program, machine=machine))
+        return _execute(words, Call(service.name if service is not None else name, service, program, machine=machine))
     except StayonError as error:
         complain(f"{program}: {error}")
         if error.exit_code == exits.USAGE:
@@ -86,10 +96,10 @@ def _execute(words: Sequence[str], call: Call) -> int:
     service, program = call.service, call.program
     if not words and service is not None:
         # The program alone means run, and a running service needs no grammar.
-        return _code("run:run")(call.replace(name=service.name))
+        return _code("run:run")(call)
     from stayon.cli.words import help_text, overview, parse
 
-    with_target = service is None
+    with_target = not call.name
     if words and words[0] in ("-h", "--help", "help"):
         say(overview(program, with_target=with_target))
         return exits.DONE
@@ -102,8 +112,8 @@ def _execute(words: Sequence[str], call: Call) -> int:
     if understood.help:
         say(help_text(understood.verb, program, with_target=with_target))
         return exits.DONE
-    name = service.name if service is not None else ""
-    if understood.target:
+    name = call.name
+    if understood.target and not understood.verb.unseen:
         from stayon.cli.target import find
 
         name, service = find(understood.target)

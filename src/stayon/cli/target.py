@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from stayon.runtime.service import Service
 
+# The module by which a program that is one file is known (``platforms.onefile.program``, without loading that).
+LAUNCHER = "_stayon"
+
 # What ``find`` has added to sys.path for a module: the programs that are to start the service later haven't it.
 added: list[str] = []
 
@@ -24,7 +27,9 @@ def find(target: str) -> tuple[str, Service | None]:
     Imports the user's module, which starts nothing. Raises ``UsageError``, or ``FailedError`` if the import fails.
     """
     place, attribute = split(target)
-    if place.endswith(".py") or os.sep in place:
+    if LAUNCHER in sys.modules:
+        namespace = _imported(place)  # there is no other in a program of one file
+    elif place.endswith(".py") or os.sep in place:
         namespace = _file(place)
     elif attribute:
         namespace = _module(place)
@@ -100,11 +105,15 @@ def _file(path: str) -> Mapping[str, Any]:
 
 
 def _module(name: str) -> Mapping[str, Any]:
-    from importlib import import_module
-
     # Last: where others may write, nothing that they have put there goes before Python's own modules.
     added.append(os.getcwd())
     sys.path.append(added[-1])
+    return _imported(name)
+
+
+def _imported(name: str) -> Mapping[str, Any]:
+    from importlib import import_module
+
     try:
         return vars(import_module(name))
     except (Exception, SystemExit) as error:
@@ -113,13 +122,18 @@ def _module(name: str) -> Mapping[str, Any]:
 
 def _import_failed(place: str, error: BaseException) -> FailedError:
     """One line with the innermost place in the user's own code; the whole stack is one command away."""
-    return FailedError(
+    failed = FailedError(
         "it cannot be imported",
         where=_innermost(place, error),
         why=f"{type(error).__name__}: {error}",
         hint=f"The whole traceback: python {_as_word(place) if place.endswith('.py') else f'-m {place}'}",
         code="usage.import",
     )
+    if LAUNCHER in sys.modules:
+        from traceback import format_exception
+
+        failed.hint, failed.details = "", tuple("".join(format_exception(error)).splitlines())
+    return failed
 
 
 def _as_word(path: str) -> str:

@@ -32,7 +32,7 @@ class Option(Record):
 class Verb(Record):
     """What can be asked for: where its code is ("module:function" below ``stayon.cli``), what it takes, and an
     example. *word* may stand behind the service. *alone*: it is not about one service. *passes_on*: what stands behind
-    ``--`` goes to the service.
+    ``--`` goes to the service. *unseen*: what it is about is a name to it, and nothing is imported.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Verb(Record):
     word: str = ""
     alone: bool = False
     passes_on: bool = False
+    unseen: bool = False
 
 
 INSTANCE = Option("instance", "which of several instances is meant", "NAME")
@@ -63,6 +64,7 @@ NO_RESTART = Option("no-restart", "do not, even if the service declares a policy
 # Headings of ``--help``.
 WHEN, RIGHTS, BOUNDS = "when it starts", "who it is, and what it may do", "how much it may have"
 BACKGROUND = "in the background"
+INSIDE, LOOKS, MAKING = "what goes in", "what it is called and looks like", "how it is made"
 
 # How a service is to be kept: what ``install`` makes so, and ``export`` writes down.
 INSTALLATION = (
@@ -94,6 +96,27 @@ DAEMON = (
 )
 NEW_PASSWORD = Option(
     "new-password", "the account has another password now: tell the system (STAYON_PASSWORD, or asked)"
+)
+
+BUILDING = (
+    Option("target", "windows-x64, windows-arm64, linux-x64 or linux-arm64 (default: this computer's)", "TARGET"),
+    Option("output", "the directory to put it into (default: dist)", "DIR", short="o"),
+    Option("layout", "one: a single file; pair: launcher and NAME.pkg; trusted: python.org's signed files", "LAYOUT"),
+    JSON,
+    Option("include", "a module or package more, imported in a way that cannot be seen", "MODULE", many=True, group=INSIDE),
+    Option("exclude", "a module or package less, with all that only it needs", "MODULE", many=True, group=INSIDE),
+    Option("data", "a file or directory more, at PLACE beside your modules", "FILE[=PLACE]", many=True, group=INSIDE),
+    Option("requirements", "what it depends on (default: its inline metadata, or pyproject.toml)", "FILE", group=INSIDE),
+    Option("source", "keep: tracebacks show lines of source (default); strip: they don't", "HOW", group=INSIDE),
+    Option("explain", "say why MODULE would be in it, or isn't, and build nothing", "MODULE", group=INSIDE),
+    Option("name", "the file's name (default: the program's)", "NAME", group=LOOKS),
+    Option("version", "its version: 1.2.3", "VERSION", group=LOOKS),
+    Option("publisher", "who publishes it", "TEXT", group=LOOKS),
+    Option("icon", "an .ico file (Windows)", "FILE", group=LOOKS),
+    Option("sign", "sign it with this .pfx; its password is STAYON_SIGN_PASSWORD, or in ..._PASSWORD_FILE", "CERT", group=LOOKS),
+    Option("python", "its version of Python (default: that of the Python that builds)", "3.N", group=MAKING),
+    Option("runtime", "its interpreter: a directory, an archive, or an address with #sha256=...", "PLACE", group=MAKING),
+    Option("offline", "use nothing from the network", group=MAKING),
 )
 
 VERBS = (
@@ -218,6 +241,23 @@ VERBS = (
             *INSTALLATION,
         ),
     ),
+    Verb(
+        "build",
+        "build:build",
+        "make one file of it that runs where there is no Python, on Windows or Linux",
+        "build --target windows-x64",
+        BUILDING,
+        unseen=True,
+    ),
+    Verb(
+        "verify",
+        "build:verify",
+        "check a file that build has made: its hashes, what is in it, its signature, and whether it starts",
+        "verify dist/collector.exe",
+        (JSON,),
+        word="FILE",
+        alone=True,
+    ),
 )
 
 _BY_NAME = {verb.name: verb for verb in VERBS}
@@ -257,8 +297,9 @@ def parse(words: Sequence[str], *, with_target: bool) -> Words:
             _take(word, left, options, given, verb)
         else:
             targets.append(word)
-    if verb.word and len(targets) > with_target:
-        given[verb.word.lower()] = targets.pop(with_target)
+    before = with_target and not verb.alone
+    if verb.word and len(targets) > before:
+        given[verb.word.lower()] = targets.pop(before)
     return Words(verb, given, _target(targets, verb, with_target=with_target), tuple(left))
 
 

@@ -63,9 +63,11 @@ def own_terminal() -> None:
 def _become_init(service: int) -> None:
     """A new Python without what this one has imported: 2.4 MB instead of 4, however much that was."""
     from stayon.platforms import init_process
+    from stayon.platforms.onefile.program import INIT, here
 
+    words = ["-I", "-S", init_process.__file__] if here() is None else [INIT]
     try:
-        os.execv(sys.executable, [sys.executable, "-I", "-S", init_process.__file__, str(service)])  # noqa: S606  # by list
+        os.execv(sys.executable, [sys.executable, *words, str(service)])  # noqa: S606  # by list
     except OSError:
         init_process.serve(service)
 

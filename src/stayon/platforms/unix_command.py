@@ -6,6 +6,7 @@ import os
 import sys
 
 from stayon.core.record import Record
+from stayon.platforms.onefile import command as onefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def service_command(program: Program, interpreter: Interpreter | None = None) ->
 
     -P: the entry's own directory is no place to import from.
     """
+    own = "" if interpreter is not None else onefile.own_executable()
+    if own:
+        return onefile.service_command(program, own)
     python = interpreter or this_interpreter()
     name = f"{program.name}@{program.instance}" if program.instance else program.name
     target = f"{program.path}:{program.attribute}" if program.attribute else program.path
@@ -48,6 +52,8 @@ def reload_command(command: Sequence[str]) -> tuple[str, ...]:
     """The words that have the service of *command*, as ``service_command`` made it, read its configuration again, and
     fail with the reason if it refuses; () where *command* isn't ours.
     """
+    if onefile.is_ours(command):
+        return onefile.reload_command(command)
     head, called = command[:3], command[3:4]
     if not called or os.path.basename(head[2]) != ENTRY:
         return ()

@@ -30,11 +30,12 @@ def main(words: Sequence[str]) -> NoReturn:
         sys.stderr.write("this is what a service manager runs; a person says: python FILE.py\n")
         _end(64)
     if words[0] == "--reload":
-        _reload(words[1])
-    _serve(words[0], words[1], tuple(words[2:]))
+        reload(words[1])
+    serve(words[0], words[1], tuple(words[2:]))
 
 
-def _serve(called: str, target: str, options: tuple[str, ...]) -> NoReturn:
+def serve(called: str, target: str, options: tuple[str, ...]) -> NoReturn:
+    """Be the service NAME[@INSTANCE] *called*, which is at *target*, with *options* of ``run``."""
     sys.argv[:] = [target]
     name, _, instance = called.partition("@")
     said: list[BaseException] = []
@@ -47,7 +48,8 @@ def _serve(called: str, target: str, options: tuple[str, ...]) -> NoReturn:
     _end(0)  # never reached: ``run`` ends the process
 
 
-def _reload(called: str) -> NoReturn:
+def reload(called: str) -> NoReturn:
+    """Have the service NAME[@INSTANCE] *called* read its configuration again."""
     name, _, instance = called.partition("@")
     try:
         _above("reloaded").reload(name, instance)

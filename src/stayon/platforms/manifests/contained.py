@@ -111,7 +111,7 @@ def _listen(probes: str) -> tuple[str, int]:
 
 def _run_options(command: Sequence[str]) -> tuple[str, ...]:
     """The options of ``run`` in *command*, as the managers' commands have them, but those that are a path of here."""
-    options: tuple[str, ...] = ()
+    options = run_options(command) if is_ours(command) else ()
     entries = [at for at, word in enumerate(command) if os.path.basename(word.replace("\\", "/")).endswith("entry.py")]
     if entries:
         after = tuple(command[entries[0] + 1 :])

@@ -69,7 +69,7 @@ def _close_windows(pid: int) -> None:
             _user32.PostMessageW(window, _WM_CLOSE, None, None)
         return 1
 
-    callback = win32.function_type("PP>i")(close)
+    callback = win32.callback("PP>i", close)
     _user32.EnumWindows(callback, None)
 
 

@@ -7,6 +7,7 @@ import sys
 
 from stayon.core.record import Record
 from stayon.errors import UsageError
+from stayon.platforms.onefile import command as onefile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,23 @@ def service_command(program: Program, interpreter: Interpreter | None = None) ->
     -I and -S keep everything out but the interpreter itself until the SCM has been answered. Raises ``UsageError`` for
     a word in which the SCM would put an environment variable: it keeps the line as REG_EXPAND_SZ.
     """
-    python = interpreter or this_interpreter()
+    own = "" if interpreter is not None else onefile.own_executable()
+    if own:
+        words = onefile.service_command(program, own, tells_timeout=True)
+    else:
+        words = _interpreted(program, interpreter or this_interpreter())
+    expanded = [word for word in words if word.count("%") > 1]
+    if expanded:
+        raise UsageError(
+            "Windows would put a variable where percent signs are",
+            where=expanded[0],
+            hint="Rename the path, or move the setting into the configuration file.",
+            code="scm.percent",
+        )
+    return words
+
+
+def _interpreted(program: Program, python: Interpreter) -> tuple[str, ...]:
     words = [python.executable, "-I", "-S", python.entry, "--service", program.name]
     if program.instance:
         words += ["--instance", program.instance]
@@ -46,12 +63,4 @@ def service_command(program: Program, interpreter: Interpreter | None = None) ->
     words.append(f"{program.path}:{program.attribute}" if program.attribute else program.path)
     if program.options:
         words += ["--", *program.options]
-    expanded = [word for word in words if word.count("%") > 1]
-    if expanded:
-        raise UsageError(
-            "Windows would put a variable where percent signs are",
-            where=expanded[0],
-            hint="Rename the path, or move the setting into the configuration file.",
-            code="scm.percent",
-        )
     return tuple(words)

@@ -57,7 +57,7 @@ class WindowsConsole:
         self._presses = Presses(monotonic)
         self._heard: deque[int] = deque()
         self._event = Handle(0)
-        self._callback = win32.function_type("I>i")(self.hear)
+        self._callback = win32.callback("I>i", self.hear)
 
     def attach(self) -> Handle:
         """Begin to hear; gives the handle that is signalled when ``requests`` has some. Once."""

@@ -51,7 +51,7 @@ class WindowsDeadman:
         # What faulthandler finds as SIGABRT's action is what it goes back to when it has answered one; so this comes
         # before it is enabled.
         _ucrt.signal(_SIGABRT, _SIG_IGN)
-        self._end = win32.function_type("PB>")(self._dump_and_end)
+        self._end = win32.callback("PB>", self._dump_and_end)
         # Each with how long after the time it goes off.
         self._timers: list[tuple[int, float]] = []
 

@@ -11,12 +11,12 @@ import errno
 from _thread import allocate_lock, start_new_thread
 
 from stayon.core.levels import ERROR, windows_event_type
-from stayon.platforms.windows.win32 import LPWSTR, Library, last_error, text_of
+from stayon.platforms.windows.win32 import POINTER, Library, address_of, byref, last_error, text_in_memory, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections import deque
-    from typing import Any, Protocol
+    from typing import Protocol
 
     from stayon.core.entry import Entry
 else:
@@ -76,9 +76,9 @@ class AdvapiCalls:
 
     def report(self, handle: int, kind: int, number: int, text: str) -> str:
         """ReportEventW with one string, no category, no account, no data."""
-        one_text: Any = LPWSTR
-        strings = (one_text * 1)(text)
-        is_written = _advapi.ReportEventW(handle, kind, 0, number, None, 1, 0, strings, None)
+        kept = text_in_memory(text)
+        strings = POINTER(address_of(kept))
+        is_written = _advapi.ReportEventW(handle, kind, 0, number, None, 1, 0, byref(strings), None)
         return "" if is_written else text_of(last_error())
 
     def close(self, handle: int) -> None:

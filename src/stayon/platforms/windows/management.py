@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stayon.machine import Management
+from stayon.platforms.onefile.program import here
 from stayon.platforms.windows import export, pack
 from stayon.platforms.windows.accounts import WindowsAccounts
 from stayon.platforms.windows.command import service_command
@@ -26,7 +27,8 @@ def management(clock: Clock) -> Management:
         service_command,
         preflight(manager, lambda account: bool(accounts.sid(account))),
         {"sc": _secured(export.sc_lines), "powershell": _secured(export.powershell)},
-        pack.write,
+        # A program that is one file has it all in itself.
+        pack.write if here() is None else tuple,
     )
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from _struct import pack
+
 from stayon.platforms.windows import controls, win32
 
 TYPE_CHECKING = False
@@ -30,12 +32,6 @@ _ADVAPI = win32.Library(
 )
 
 
-class _TableEntry(win32.Structure):
-    """SERVICE_TABLE_ENTRYW."""
-
-    _fields_ = (("name", win32.LPWSTR), ("main", win32.POINTER))
-
-
 class _Status(win32.Structure):
     """SERVICE_STATUS."""
 
@@ -58,10 +54,10 @@ class AdvapiServiceProcess:
         def service_main(count: int, address: int | None) -> None:
             on_start(_texts(address or 0, count))
 
-        main = self._kept("IP>", service_main)
-        table = (_array(_TableEntry, 2))(_TableEntry(name, main), _TableEntry(None, None))
-        self._callbacks.append(table)
-        return 0 if _ADVAPI.StartServiceCtrlDispatcherW(win32.byref(table)) else win32.last_error()
+        kept = win32.text_in_memory(name)
+        # SERVICE_TABLE_ENTRYW: a name and a function; then the table's end.
+        table = pack("PPPP", win32.address_of(kept), self._kept("IP>", service_main), 0, 0)
+        return 0 if _ADVAPI.StartServiceCtrlDispatcherW(table) else win32.last_error()
 
     def register(self, name: str, handler: Callable[[int, int, bytes], int]) -> int:
         """RegisterServiceCtrlHandlerExW. Data is copied at once: it isn't there any more when the handler returns."""
@@ -85,10 +81,9 @@ class AdvapiServiceProcess:
         return 0 if _ADVAPI.SetServiceStatus(handle, win32.byref(native)) else win32.last_error()
 
     def _kept(self, prototype: str, function: Callable[..., object]) -> int:
-        callback = win32.function_type(prototype)(function)
+        callback = win32.callback(prototype, function)
         self._callbacks.append(callback)
-        address: int = win32.POINTER.from_address(win32.address_of(callback)).value
-        return address
+        return win32.function_address(callback)
 
 
 def start_reason(handle: int) -> str:
@@ -117,7 +112,3 @@ def _texts(address: int, count: int) -> list[str]:
     """An LPWSTR array as a list."""
     size = win32.size_of(win32.POINTER)
     return [str(win32.LPWSTR.from_address(address + size * index).value) for index in range(count)]
-
-
-def _array(kind: Any, length: int) -> Any:
-    return kind * length

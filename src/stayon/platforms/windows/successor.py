@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _THIS_PROCESS = win32.INVALID_HANDLE_VALUE  # what GetCurrentProcess gives
 _INFINITE = 0xFFFFFFFF
-_KEEPING_THE_GIL = 4  # FUNCFLAG_PYTHONAPI
 
 _kernel32 = win32.Library(
     "kernel32.dll",
@@ -78,8 +77,7 @@ def _stand(command: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
 
 def _wait_alone(process: int) -> None:
     """Until *process* has ended. The GIL is kept meanwhile: what threads the service has left stand still for good."""
-    wait = win32.function_type("PI>I", _KEEPING_THE_GIL)(_kernel32.address("WaitForSingleObject"))
-    wait(process, _INFINITE)
+    win32.locking(_kernel32.address("WaitForSingleObject"), "PI>I")(process, _INFINITE)
 
 
 def _leave_keys_to_successor() -> None:

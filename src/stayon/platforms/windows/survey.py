@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from stayon.platforms.onefile.program import here
 from stayon.platforms.windows import event_source, security, win32
 from stayon.platforms.windows.preflight import Sights
 
@@ -90,9 +91,9 @@ def _profiles(registry: event_source.WinRegistry) -> str:
 
 
 def _python_dll() -> str:
-    """The name of the DLL that is Python; "" for an interpreter that needs none."""
+    """The name of the DLL that is Python; "" for an interpreter that needs none, as a program that brings its own."""
     handle: Any = getattr(sys, "dllhandle", 0)
-    if not handle:
+    if not handle or here() is not None:
         return ""
     return os.path.basename(_text(lambda buffer, size: _kernel32.GetModuleFileNameW(handle, buffer, size)))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stayon.ports import Child, Launcher
 
+ONE_FILE = "_stayon"  # the module that its launcher brings (``platforms.onefile.program``)
 INPUT_LIMIT = 64 * 1024  # of Launcher.spawn
 TIMEOUT_S = 5.0
 
@@ -31,8 +32,10 @@ def parse_in_child(launcher: Launcher, syntax: str, text: str) -> dict[str, Any]
     question = marshal.dumps(([str(entry) for entry in sys.path], syntax, text))
     if len(question) > INPUT_LIMIT:
         return _parse_here(syntax, text)
+    # A program that is one file has a word for this; it has no interpreter.
+    words = ["--parse"] if ONE_FILE in sys.modules else ["-I", "-S", "-c", _COMMAND]
     try:
-        child = launcher.spawn([sys.executable, "-I", "-S", "-c", _COMMAND], stdin=question)
+        child = launcher.spawn([sys.executable, *words], stdin=question)
         verdict, content = marshal.loads(_output_of(child))  # noqa: S302  # our own child's words
     except Exception:  # noqa: BLE001  # whatever it was, parsing here still works, at the price of its memory
         return _parse_here(syntax, text)

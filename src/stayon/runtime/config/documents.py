@@ -144,4 +144,7 @@ def parse_document(document: Document, launcher: Launcher | None = None) -> dict
 
 def _worth_a_child(syntax: str) -> bool:
     parser = _PARSER_MODULES.get(syntax)
-    return parser is not None and parser not in sys.modules and bool(sys.executable) and not hasattr(sys, "frozen")
+    if parser is None or parser in sys.modules or not sys.executable:
+        return False
+    # Of all programs that carry their own interpreter, ours alone can be such a child.
+    return not hasattr(sys, "frozen") or "_stayon" in sys.modules

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 
 from stayon.errors import ConfigError, UnavailableError
-from stayon.runtime.config.documents import Document, read_document
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from stayon.runtime.config.documents import Document
 
 _STEM = "last-good"
 
@@ -18,13 +21,13 @@ class LastGood:
     def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    def path_of(self, document: Document) -> str:
-        """Where the copy of *document* is, or would be; it ends as the file does."""
-        return os.path.join(self._directory, _STEM + os.path.splitext(document.path)[1].lower())
+    def path_of(self, path: str) -> str:
+        """Where the copy of the file at *path* is, or would be; it ends as the file does."""
+        return os.path.join(self._directory, _STEM + os.path.splitext(path)[1].lower())
 
     def save(self, document: Document) -> None:
         """Replace the copy, in one step, readable by this account only. Blocks. Raises ``UnavailableError``."""
-        path = self.path_of(document)
+        path = self.path_of(document.path)
         temporary = f"{path}.new"
         try:
             os.makedirs(self._directory, mode=0o700, exist_ok=True)
@@ -45,7 +48,9 @@ class LastGood:
 
     def load(self, path: str) -> Document | None:
         """The copy of the file at *path*, under that path's name; None if there is none that can be read."""
-        copy = self.path_of(Document(path, "", ""))
+        from stayon.runtime.config.documents import read_document
+
+        copy = self.path_of(path)
         try:
             return read_document(copy) if os.path.exists(copy) else None
         except ConfigError:
@@ -53,6 +58,6 @@ class LastGood:
 
     def discard(self, path: str) -> None:
         """Take the copy away; a missing one is ignored."""
-        copy = self.path_of(Document(path, "", ""))
+        copy = self.path_of(path)
         if os.path.exists(copy):
             os.unlink(copy)

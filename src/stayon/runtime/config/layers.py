@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.runtime.config.key_paths import KeyPath
-    from stayon.runtime.config.secrets import Sources
+    from stayon.runtime.config.sources import Sources
 
 FILE_SUFFIX = "_FILE"
 

@@ -14,7 +14,8 @@ from stayon.errors import ConfigError, FailedError, StayonError
 from stayon.runtime.config.documents import ChangingError
 from stayon.runtime.config.key_paths import covers, shown
 from stayon.runtime.config.problems import masked
-from stayon.runtime.config.secrets import NO_DIGEST, Secret, digest_of, looks_secret
+from stayon.runtime.config.secrets import Secret, looks_secret
+from stayon.runtime.config.sources import NO_DIGEST, digest_of
 from stayon.runtime.outcome import text_of
 
 TYPE_CHECKING = False

@@ -1,25 +1,17 @@
-"""Values that no message, log or display may show, and where they come from."""
+"""Values that no message, log or display may show."""
 
 from __future__ import annotations
 
-import os
 from _operator import _compare_digest
 
-from stayon.errors import ConfigError, NotPermittedError, StayonError
-from stayon.runtime.config.documents import decode, read_bytes
 from stayon.runtime.config.key_paths import shown
 from stayon.runtime.config.problems import MASK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any, NoReturn
 
     from stayon.runtime.config.key_paths import KeyPath
-
-SECRET_FILE_LIMIT = 64 * 1024
-
-NO_DIGEST = -1
 
 _TELLING = (
     *("password", "passwd", "passphrase", "secret", "token", "credential", "pwd", "dsn", "connection_string"),
@@ -122,57 +114,3 @@ def reference_in(value: object) -> tuple[str, str] | None:
         if kind in ("env", "file") and isinstance(name, str):
             return kind, name
     return None
-
-
-class Sources:
-    """Reads what a configuration takes from outside its file, and remembers (as digests) what it has read."""
-
-    def __init__(self, environment: Mapping[str, str], directory: str) -> None:
-        self.environment, self._directory = environment, directory
-        self._seen: dict[tuple[str, str], int] = {}
-
-    def read(self, kind: str, name: str) -> str:
-        """The text of an environment variable or a file, without the line's end. Raises ``StayonError``."""
-        text = self._variable(name) if kind == "env" else self._file(name)
-        self._seen[kind, name] = digest_of(text)
-        return text
-
-    def unchanged(self) -> bool:
-        """Whether everything that was read would be the same if it were read now."""
-        for (kind, name), digest in list(self._seen.items()):
-            try:
-                text = self._variable(name) if kind == "env" else self._file(name)
-            except StayonError:
-                return False
-            if digest_of(text) != digest:
-                return False
-        return True
-
-    def files(self) -> tuple[str, ...]:
-        """The files that were read."""
-        return tuple(self._path(name) for kind, name in self._seen if kind == "file")
-
-    def _variable(self, name: str) -> str:
-        if name not in self.environment:
-            raise ConfigError(f"the environment variable {name} is not set", code="config.secret-unavailable")
-        return self.environment[name]
-
-    def _file(self, name: str) -> str:
-        path = self._path(name)
-        try:
-            data, _ = read_bytes(path, SECRET_FILE_LIMIT)
-            return decode(data, path).removesuffix("\n")
-        except (ConfigError, NotPermittedError) as error:
-            error.where = error.where or path
-            raise
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self._directory, os.path.expanduser(name))
-
-
-def digest_of(text: str) -> int:
-    """What tells one text from another without keeping it: 64 bits of SipHash under this process's own random key.
-
-    (hashlib would load OpenSSL, 3.7 MB, to do no better here.) It is never ``NO_DIGEST``.
-    """
-    return hash(text)

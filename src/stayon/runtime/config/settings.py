@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from stayon.runtime.config.secrets import displayed, looks_secret
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
@@ -64,6 +62,8 @@ class Settings:
         return hash(frozenset(self._tree.items()))
 
     def __repr__(self) -> str:
+        from stayon.runtime.config.secrets import displayed, looks_secret
+
         inside = ", ".join(
             f"{key}={value!r}"
             if isinstance(value, Settings) and not looks_secret(key)

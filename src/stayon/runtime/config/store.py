@@ -10,13 +10,11 @@ import time
 from stayon.core.record import Record
 from stayon.errors import ConfigError, StayonError
 from stayon.runtime.config import host_settings
-from stayon.runtime.config.documents import ChangingError, Document, parse_document, read_document
 from stayon.runtime.config.host_settings import RESERVED, HostSettings, read_host_settings
-from stayon.runtime.config.key_paths import leaves, shown
-from stayon.runtime.config.layers import Outside, layered
+from stayon.runtime.config.key_paths import environment_prefix, leaves, shown
 from stayon.runtime.config.problems import InvalidConfigError
-from stayon.runtime.config.secrets import NO_DIGEST, Sources, digest_of, displayed
-from stayon.runtime.config.untyped import Origins, convert_untyped
+from stayon.runtime.config.settings import Settings
+from stayon.runtime.config.sources import NO_DIGEST, Origins, Sources, digest_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.ports import Launcher
+    from stayon.runtime.config.documents import Document
     from stayon.runtime.config.key_paths import KeyPath
     from stayon.runtime.config.last_good import LastGood
-    from stayon.runtime.config.layers import Layered
     from stayon.runtime.config.problems import Problem
 
 ATTEMPTS = 20
@@ -77,6 +75,8 @@ class Loaded(Record):
 
     def rows(self) -> tuple[tuple[str, str, str], ...]:
         """``(key, value, where it came from)`` of everything, secrets masked; for ``doctor``."""
+        from stayon.runtime.config.secrets import displayed
+
         return tuple(
             (shown(path), displayed(path, _at(self.tree, path)), self.origins.get(path, DEFAULT))
             for path in leaves(self.tree)
@@ -138,6 +138,8 @@ class Store:
         path = self.origin.path
         if not path or not (self.origin.required or os.path.lexists(path)):
             return None
+        from stayon.runtime.config.documents import ChangingError, read_document
+
         for _ in range(ATTEMPTS):
             try:
                 return read_document(path)
@@ -152,31 +154,41 @@ class Store:
 
     def load_document(self, document: Document | None) -> Loaded:
         """What *document* says, with the environment and the arguments over it. Raises ``ConfigError``."""
-        tree = parse_document(document, self._launcher) if document is not None else {}
+        tree: dict[str, Any] = {}
+        if document is not None:
+            from stayon.runtime.config.documents import parse_document
+
+            tree = parse_document(document, self._launcher)
         sources = Sources(
             self._environment, os.path.dirname(os.path.abspath(self.origin.path)) if self.origin.path else ""
         )
         said = set(leaves(tree))
-        joined = layered(
-            tree,
-            Outside(self.origin.service_name, self.origin.arguments, sources),
-            self._settable(tree),
-            free=self.origin.kind is None,
-        )
+        joined, warnings = self._laid_over(tree, sources)
         places = _Places(document, joined)
-        user_tree = {key: value for key, value in joined.tree.items() if key != RESERVED}
-        config, host = self._converted(user_tree, joined.tree.get(RESERVED, {}), Origins(places.place_of, sources))
+        user_tree = {key: value for key, value in tree.items() if key != RESERVED}
+        config, host = self._converted(user_tree, tree.get(RESERVED, {}), Origins(places.place_of, sources))
         return Loaded(
             config=config,
             host=host,
             tree={**self._tree_of(config), RESERVED: host.as_tree()},
-            origins={**dict.fromkeys(said, f"file {self.origin.path}"), **joined.origins},
-            warnings=joined.warnings,
+            origins={**dict.fromkeys(said, f"file {self.origin.path}"), **joined},
+            warnings=warnings,
             path=self.origin.path,
             exists=document is not None,
             digest=digest_of(document.text) if document is not None else NO_DIGEST,
             sources=sources,
         )
+
+    def _laid_over(self, tree: dict[str, Any], sources: Sources) -> tuple[dict[KeyPath, str], tuple[str, ...]]:
+        """Lay what is said outside the file over *tree*: where that came from, and what is to be warned of."""
+        origin, prefix = self.origin, environment_prefix(self.origin.service_name)
+        if not origin.arguments and not any(name.startswith(prefix) for name in self._environment):
+            return {}, ()
+        from stayon.runtime.config.layers import Outside, layered
+
+        outside = Outside(origin.service_name, origin.arguments, sources)
+        joined = layered(tree, outside, self._settable(tree), free=origin.kind is None)
+        return joined.origins, joined.warnings
 
     def _converted(self, user_tree: dict[str, Any], host_tree: Any, origins: Origins) -> tuple[Any, HostSettings]:
         """The user's object and the host's settings; the problems of both are raised together."""
@@ -195,7 +207,11 @@ class Store:
         return config, host
 
     def _config(self, tree: dict[str, Any], origins: Origins) -> Any:
+        if self.origin.kind is None and not tree:
+            return Settings({})
         if self.origin.kind is None:
+            from stayon.runtime.config.untyped import convert_untyped
+
             return convert_untyped(tree, origins)
         from stayon.runtime.config.typed import convert
 
@@ -238,14 +254,14 @@ class _Places:
     wrong.
     """
 
-    def __init__(self, document: Document | None, joined: Layered) -> None:
-        self._document, self._joined = document, joined
+    def __init__(self, document: Document | None, outside: dict[KeyPath, str]) -> None:
+        self._document, self._outside = document, outside
         self._lines: dict[KeyPath, int] | None = None
 
     def place_of(self, path: KeyPath) -> str:
         for length in range(len(path), 0, -1):
-            if path[:length] in self._joined.origins:
-                return self._joined.origins[path[:length]]
+            if path[:length] in self._outside:
+                return self._outside[path[:length]]
         if self._document is None:
             return ""
         from stayon.runtime.config.locate import line_of, lines_of

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from stayon.runtime.config.key_paths import KeyPath
-    from stayon.runtime.config.untyped import Origins
+    from stayon.runtime.config.sources import Origins
 
 
 _COLLECTIONS = (list, tuple, set, frozenset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stayon.core.record import Record
 from stayon.errors import StayonError
 from stayon.runtime.config.problems import (
     INVALID_VALUE,
@@ -18,11 +17,10 @@ from stayon.runtime.config.values import Text, kind_of, literal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from stayon.runtime.config.key_paths import KeyPath
-    from stayon.runtime.config.secrets import Sources
+    from stayon.runtime.config.sources import Origins
 
 
 class _Invalid:
@@ -30,13 +28,6 @@ class _Invalid:
 
 
 INVALID = _Invalid()
-
-
-class Origins(Record):
-    """Where values came from, for messages: ``place_of(path)`` gives ``FILE:LINE`` or ``environment NAME``."""
-
-    place_of: Callable[[KeyPath], str]
-    sources: Sources
 
 
 def convert_untyped(tree: dict[str, Any], origins: Origins) -> Settings:

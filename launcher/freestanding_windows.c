@@ -1,0 +1,55 @@
+/* The functions of C's library that the compiler itself asks for, and those that the launcher uses: there is no other
+ * library than the system's. */
+#include <stddef.h>
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    unsigned char *target = to;
+    const unsigned char *source = from;
+    while (size-- > 0)
+        *target++ = *source++;
+    return to;
+}
+
+void *memmove(void *to, const void *from, size_t size)
+{
+    unsigned char *target = to;
+    const unsigned char *source = from;
+    if (target <= source)
+        return memcpy(to, from, size);
+    while (size-- > 0)
+        target[size] = source[size];
+    return to;
+}
+
+void *memset(void *to, int byte, size_t size)
+{
+    unsigned char *target = to;
+    while (size-- > 0)
+        *target++ = (unsigned char)byte;
+    return to;
+}
+
+int memcmp(const void *left, const void *right, size_t size)
+{
+    const unsigned char *one = left, *other = right;
+    for (; size > 0; one++, other++, size--)
+        if (*one != *other)
+            return *one < *other ? -1 : 1;
+    return 0;
+}
+
+size_t strlen(const char *text)
+{
+    size_t size = 0;
+    while (text[size] != 0)
+        size++;
+    return size;
+}
+
+int strcmp(const char *left, const char *right)
+{
+    while (*left != 0 && *left == *right)
+        left++, right++;
+    return (unsigned char)*left - (unsigned char)*right;
+}
