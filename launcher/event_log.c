@@ -8,8 +8,7 @@
 #define TEXT_LIMIT 2048
 
 /* https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-reporteventw */
-void event_log_error(const wchar_t *source, const char *text)
-{
+void event_log_error(const wchar_t *source, const char *text) {
     static wchar_t wide[TEXT_LIMIT];
     size_t size = 0;
     while (size < TEXT_LIMIT - 1 && text[size] != 0)

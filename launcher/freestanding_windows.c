@@ -2,8 +2,7 @@
  * library than the system's. */
 #include <stddef.h>
 
-void *memcpy(void *restrict to, const void *restrict from, size_t size)
-{
+void *memcpy(void *restrict to, const void *restrict from, size_t size) {
     unsigned char *target = to;
     const unsigned char *source = from;
     while (size-- > 0)
@@ -11,8 +10,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t size)
-{
+void *memmove(void *to, const void *from, size_t size) {
     unsigned char *target = to;
     const unsigned char *source = from;
     if (target <= source)
@@ -22,16 +20,14 @@ void *memmove(void *to, const void *from, size_t size)
     return to;
 }
 
-void *memset(void *to, int byte, size_t size)
-{
+void *memset(void *to, int byte, size_t size) {
     unsigned char *target = to;
     while (size-- > 0)
         *target++ = (unsigned char)byte;
     return to;
 }
 
-int memcmp(const void *left, const void *right, size_t size)
-{
+int memcmp(const void *left, const void *right, size_t size) {
     const unsigned char *one = left, *other = right;
     for (; size > 0; one++, other++, size--)
         if (*one != *other)
@@ -39,16 +35,14 @@ int memcmp(const void *left, const void *right, size_t size)
     return 0;
 }
 
-size_t strlen(const char *text)
-{
+size_t strlen(const char *text) {
     size_t size = 0;
     while (text[size] != 0)
         size++;
     return size;
 }
 
-int strcmp(const char *left, const char *right)
-{
+int strcmp(const char *left, const char *right) {
     while (*left != 0 && *left == *right)
         left++, right++;
     return (unsigned char)*left - (unsigned char)*right;

@@ -91,6 +91,7 @@ typedef char Character;
     F(int, PyModule_AddObjectRef, (PyObject *module, const char *name, PyObject *value)) \
     F(PyObject *, PyMarshal_ReadObjectFromString, (const char *data, Py_ssize_t size)) \
     F(PyObject *, PySys_GetObject, (const char *name)) \
+    F(void, PySys_FormatStderr, (const char *format, ...)) \
     F(PyObject *, PyObject_GetAttrString, (PyObject *object, const char *name)) \
     F(PyObject *, PyObject_CallObject, (PyObject *callable, PyObject *arguments)) \
     F(PyObject *, PyObject_CallFunction, (PyObject *callable, const char *format, ...)) \
@@ -156,6 +157,7 @@ typedef struct {
     PYTHON_VARIABLES(PYTHON_VARIABLE)
 #undef PYTHON_VARIABLE
     PyObject *None;        /* use python_none() for a new reference */
+    PyObject *True;
 } Python;
 
 extern Python python;

@@ -18,6 +18,7 @@ typedef struct {
     const Set *sets;
     const uint32_t *abi;
     Path directories[SETS_MAX]; /* of the sets, once they are registered */
+    Handle locks[SETS_MAX]; /* that keep them from being collected */
     bool was_registered;   /* by this start: some set was not there yet */
 } Payload;
 

@@ -1,7 +1,10 @@
 #include "service.h"
 
+#include <string.h>
+
 #include "event_log.h"
-#include "system.h"
+#include "messages.h"
+#include "system_windows.h"
 
 /* The numbers of stayon/core/pulse.py: for the SCM, 30 s without a new checkpoint or 60 s without a larger hint is hung. */
 #define PERIOD_MS 5000
@@ -16,10 +19,6 @@
 #define QUEUE_LIMIT 32
 #define ARGUMENTS_LIMIT 64
 
-/* sysexits(3), as stayon/exits.py has them. */
-#define EXIT_UNAVAILABLE 69
-#define EXIT_FAILED 70
-
 /* One service in a process. */
 static struct {
     const wchar_t *name;
@@ -33,7 +32,7 @@ static struct {
     SRWLOCK lock;
     SERVICE_STATUS told;
     DWORD periods; /* how often the SCM has been told that it starts, or stops, before Python said so */
-    int is_stopping, is_stopped;
+    bool is_stopping, is_stopped;
     ServiceListener listener;
     struct {
         DWORD control, event_type;
@@ -41,15 +40,13 @@ static struct {
     DWORD queued;
 } service;
 
-static DWORD tell(const SERVICE_STATUS *status)
-{
+static DWORD tell(const SERVICE_STATUS *status) {
     service.told = *status;
     return SetServiceStatus(service.handle, &service.told) ? NO_ERROR : GetLastError();
 }
 
 /* With the lock: the next sign of life, in *state*. */
-static void tell_pending(DWORD state)
-{
+static void tell_pending(DWORD state) {
     if (service.told.dwCurrentState != state)
         service.periods = 0;
     SERVICE_STATUS status = {
@@ -64,16 +61,15 @@ static void tell_pending(DWORD state)
 }
 
 /* Without a listener: a STOP is told at once, as whoever asked looks at the state next, and kept for Python. */
-static DWORD keep(DWORD control, DWORD event_type, const void *data)
-{
+static DWORD keep(DWORD control, DWORD event_type, const void *data) {
     if (data != NULL || service.queued == QUEUE_LIMIT)
         return ERROR_CALL_NOT_IMPLEMENTED;
     service.queue[service.queued].control = control;
     service.queue[service.queued].event_type = event_type;
     service.queued++;
-    int ends = control == SERVICE_CONTROL_STOP || control == SERVICE_CONTROL_SHUTDOWN;
+    bool ends = control == SERVICE_CONTROL_STOP || control == SERVICE_CONTROL_SHUTDOWN;
     if (ends && !service.is_stopped && !service.is_stopping) {
-        service.is_stopping = 1;
+        service.is_stopping = true;
         tell_pending(SERVICE_STOP_PENDING);
     }
     return NO_ERROR;
@@ -81,15 +77,14 @@ static DWORD keep(DWORD control, DWORD event_type, const void *data)
 
 /* How much data comes with an event
  * (https://learn.microsoft.com/windows/win32/api/winsvc/nc-winsvc-lphandler_function_ex). */
-static DWORD size_of_data(DWORD control, DWORD event_type, const void *data)
-{
+static DWORD size_of_data(DWORD control, DWORD event_type, const void *data) {
     if (data == NULL)
         return 0;
     switch (control) {
     case SERVICE_CONTROL_SESSIONCHANGE:
         return sizeof(WTSSESSION_NOTIFICATION);
     case SERVICE_CONTROL_TIMECHANGE:
-        return sizeof(SERVICE_TIMECHANGE_INFO);
+        return 2 * sizeof(FILETIME) /* SERVICE_TIMECHANGE_INFO */;
     case SERVICE_CONTROL_DEVICEEVENT: { /* DEV_BROADCAST_HDR, which has its whole size first */
         DWORD size = *(const DWORD *)data;
         return size < 12 ? 12 : size;
@@ -101,8 +96,7 @@ static DWORD size_of_data(DWORD control, DWORD event_type, const void *data)
     }
 }
 
-static DWORD WINAPI handle_control(DWORD control, DWORD event_type, void *data, void *context)
-{
+static DWORD WINAPI handle_control(DWORD control, DWORD event_type, void *data, void *context) {
     (void)context;
     if (control == SERVICE_CONTROL_INTERROGATE)
         return NO_ERROR; /* it is told every state as it comes */
@@ -117,8 +111,7 @@ static DWORD WINAPI handle_control(DWORD control, DWORD event_type, void *data, 
 }
 
 /* The system's array isn't there any more when ServiceMain returns, which it does as soon as Python listens. */
-static void keep_arguments(DWORD count, wchar_t **arguments)
-{
+static void keep_arguments(DWORD count, wchar_t **arguments) {
     for (DWORD index = 0; index < count && index < ARGUMENTS_LIMIT; index++) {
         size_t size = ((size_t)lstrlenW(arguments[index]) + 1) * sizeof(wchar_t);
         wchar_t *copy = HeapAlloc(GetProcessHeap(), 0, size);
@@ -131,8 +124,7 @@ static void keep_arguments(DWORD count, wchar_t **arguments)
 }
 
 /* ServiceMain: a thread of the system's. It says that we are starting for as long as Python isn't there to say it. */
-static void WINAPI be_called(DWORD count, wchar_t **arguments)
-{
+static void WINAPI be_called(DWORD count, wchar_t **arguments) {
     keep_arguments(count, arguments);
     AcquireSRWLockExclusive(&service.lock);
     service.handle = RegisterServiceCtrlHandlerExW(service.name, handle_control, NULL);
@@ -154,8 +146,7 @@ static void WINAPI be_called(DWORD count, wchar_t **arguments)
     }
 }
 
-static DWORD WINAPI connect(void *unused)
-{
+static DWORD WINAPI be_connected(void *unused) {
     (void)unused;
     /* The table's name may be written to, says its type; nobody does. */
     SERVICE_TABLE_ENTRYW table[] = {{(wchar_t *)service.name, be_called}, {NULL, NULL}};
@@ -163,8 +154,8 @@ static DWORD WINAPI connect(void *unused)
         return 0; /* it is STOPPED; the process ends by whoever said so */
     DWORD error = GetLastError();
     if (error == ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
-        system_say("this is what the service manager runs; a person says: PROGRAM start: the SCM has not started this "
-                   "process. Use the verb start, or run the program itself. [scm.not-started-by-it]");
+        windows_print("this is what the service manager runs; a person says: PROGRAM start: the SCM has not started this "
+                      "process. Use the verb start, or run the program itself. [scm.not-started-by-it]");
         ExitProcess(EXIT_UNAVAILABLE);
     }
     service.error = error;
@@ -172,14 +163,13 @@ static DWORD WINAPI connect(void *unused)
     return 0;
 }
 
-void service_begin(const wchar_t *name)
-{
+void service_begin(const wchar_t *name) {
     service.name = name;
     service.called = CreateEventW(NULL, TRUE, FALSE, NULL);
     service.heard = CreateEventW(NULL, TRUE, FALSE, NULL);
     HANDLE thread = NULL;
     if (service.called != NULL && service.heard != NULL)
-        thread = CreateThread(NULL, THREAD_STACK_SIZE, connect, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+        thread = CreateThread(NULL, THREAD_STACK_SIZE, be_connected, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (thread == NULL) {
         event_log_error(name, "a thread can't be had [launcher.load]");
         ExitProcess(EXIT_FAILED);
@@ -187,37 +177,41 @@ void service_begin(const wchar_t *name)
     (void)CloseHandle(thread);
 }
 
-int service_is_one(void)
-{
+bool service_is_one(void) {
     return service.name != NULL;
 }
 
-void service_failed(int exit_code, const char *text)
-{
-    if (service.name == NULL)
-        return;
-    if (WaitForSingleObject(service.called, CALL_TIMEOUT_MS) == WAIT_OBJECT_0 && service.handle != 0) {
-        AcquireSRWLockExclusive(&service.lock);
-        int is_first = !service.is_stopped;
-        service.is_stopped = 1;
-        /* Recovery acts on any error, so who was asked to stop has none. */
-        DWORD code = service.is_stopping ? 0 : (DWORD)exit_code;
-        ReleaseSRWLockExclusive(&service.lock);
-        SERVICE_STATUS status = {
-            .dwServiceType = SERVICE_WIN32_OWN_PROCESS,
-            .dwCurrentState = SERVICE_STOPPED,
-            .dwWin32ExitCode = code != 0 ? ERROR_SERVICE_SPECIFIC_ERROR : NO_ERROR,
-            .dwServiceSpecificExitCode = code,
-        };
-        /* Not under the lock: this may take until a handler, which may wait for the lock, has returned. */
-        if (is_first)
-            (void)SetServiceStatus(service.handle, &status);
-    }
-    event_log_error(service.name, text);
+/* STOPPED, in a process that was no success. Whether Python has not said so already. */
+static bool tell_stopped(int exit_code) {
+    bool is_connected = WaitForSingleObject(service.called, CALL_TIMEOUT_MS) == WAIT_OBJECT_0 && service.handle != 0;
+    AcquireSRWLockExclusive(&service.lock);
+    bool is_first = !service.is_stopped;
+    service.is_stopped = true;
+    /* Recovery acts on any error, so who was asked to stop has none. */
+    DWORD code = service.is_stopping ? 0 : (DWORD)exit_code;
+    ReleaseSRWLockExclusive(&service.lock);
+    SERVICE_STATUS status = {
+        .dwServiceType = SERVICE_WIN32_OWN_PROCESS,
+        .dwCurrentState = SERVICE_STOPPED,
+        .dwWin32ExitCode = code != 0 ? ERROR_SERVICE_SPECIFIC_ERROR : NO_ERROR,
+        .dwServiceSpecificExitCode = code,
+    };
+    /* Not under the lock: this may take until a handler, which may wait for the lock, has returned. */
+    if (is_first && is_connected)
+        (void)SetServiceStatus(service.handle, &status);
+    return is_first;
 }
 
-DWORD service_wait(DWORD timeout_ms, ServiceArguments *arguments)
-{
+void service_failed(int exit_code, const char *text) {
+    if (service.name != NULL && tell_stopped(exit_code))
+        event_log_error(service.name, text);
+}
+
+void service_ended(int exit_code) {
+    service_failed(exit_code, "the program has ended before it was a service [launcher.ended]");
+}
+
+DWORD service_wait(DWORD timeout_ms, ServiceArguments *arguments) {
     if (service.name == NULL)
         return ERROR_FAILED_SERVICE_CONTROLLER_CONNECT;
     DWORD found = WaitForSingleObject(service.called, timeout_ms);
@@ -228,13 +222,12 @@ DWORD service_wait(DWORD timeout_ms, ServiceArguments *arguments)
     return service.error;
 }
 
-void service_listen(ServiceListener listener)
-{
+void service_listen(ServiceListener listener) {
     if (service.name == NULL)
         return;
     for (DWORD next = 0;; next++) {
         AcquireSRWLockExclusive(&service.lock);
-        int is_last = next == service.queued;
+        bool is_last = next == service.queued;
         DWORD control = is_last ? 0 : service.queue[next].control;
         DWORD event_type = is_last ? 0 : service.queue[next].event_type;
         if (is_last)
@@ -247,20 +240,19 @@ void service_listen(ServiceListener listener)
     (void)SetEvent(service.heard);
 }
 
-DWORD service_tell(SERVICE_STATUS status)
-{
+DWORD service_tell(SERVICE_STATUS status) {
     if (service.handle == 0)
         return ERROR_INVALID_HANDLE;
     if (status.dwCurrentState == SERVICE_STOPPED) {
         AcquireSRWLockExclusive(&service.lock);
-        service.is_stopped = 1;
+        service.is_stopped = true;
         ReleaseSRWLockExclusive(&service.lock);
         /* Not under the lock: this may take until a handler has returned. */
         return SetServiceStatus(service.handle, &status) ? NO_ERROR : GetLastError();
     }
     DWORD error = NO_ERROR;
     AcquireSRWLockExclusive(&service.lock);
-    int is_behind = service.is_stopping && status.dwCurrentState != SERVICE_STOP_PENDING;
+    bool is_behind = service.is_stopping && status.dwCurrentState != SERVICE_STOP_PENDING;
     if (!service.is_stopped && !is_behind) {
         if (status.dwCurrentState != service.told.dwCurrentState)
             service.periods = 0;
@@ -274,7 +266,6 @@ DWORD service_tell(SERVICE_STATUS status)
     return error;
 }
 
-SERVICE_STATUS_HANDLE service_handle(void)
-{
+SERVICE_STATUS_HANDLE service_handle(void) {
     return service.handle;
 }

@@ -6,6 +6,7 @@
 #ifndef STAYON_SERVICE_H
 #define STAYON_SERVICE_H
 
+#include <stdbool.h>
 #include <windows.h>
 
 /* What Python may be told of: a control, its event's type, and the event's data as it is in the system's memory, which
@@ -22,11 +23,14 @@ typedef struct {
 void service_begin(const wchar_t *name);
 
 /* Whether service_begin has been called. */
-int service_is_one(void);
+bool service_is_one(void);
 
 /* The process ends before Python is there, with *exit_code* and for the reason *text* (UTF-8): the SCM and the Event Log
  * are told. Blocks until the SCM has called, for no longer than CALL_TIMEOUT_MS. Does nothing if this is no service. */
 void service_failed(int exit_code, const char *text);
+
+/* The process ends with *exit_code*: the SCM is told, and the Event Log too, unless Python has told the SCM already. */
+void service_ended(int exit_code);
 
 /* What StartService was given. Blocks until the SCM has called; gives 0, or why it has not: WAIT_TIMEOUT, or the error of
  * the connection. */

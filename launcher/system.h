@@ -2,7 +2,10 @@
  *
  * Paths are UTF-8 (on Linux: the system's bytes), absolute, with the system's separator, of at most PATH_ROOM bytes with
  * the zero. Functions that can fail return 0 for success, else the system's error (errno, GetLastError), which
- * system_error_text() words. Nothing here says anything: the callers do, by failed() of messages.h.
+ * system_error_text() words. Nothing here says anything: the callers do, by failed() of messages.h. All of it is called
+ * by the main thread alone, before Python starts.
+ *
+ * The shared C files use of the C library only memcpy memmove memset memcmp strlen strcmp: on Windows there is none.
  */
 #ifndef STAYON_SYSTEM_H
 #define STAYON_SYSTEM_H
@@ -38,13 +41,13 @@ typedef struct {
 
 typedef struct {
     Path path;             /* may not be there yet; after system_root_make() links are followed */
-    bool is_shared;        /* for all accounts of this computer: 0755 */
+    bool is_shared;        /* for all accounts of this computer: 0755, else 0700 */
     bool may_make;         /* this account may put sets there */
 } Root;
 
 #define ROOTS_MAX 2
 
-/* Finds and maps the payload. 0 with bytes == NULL: neither this file nor a .pkg beside it has one. */
+/* Finds and maps the payload; after an error *path* is what the error is about. 0 with bytes == NULL: neither this file nor a .pkg beside it has one. */
 int system_find_payload(Place *place);
 
 /* Reads *size* bytes at *offset*: fewer are an error, too. */
@@ -57,7 +60,7 @@ void system_forget(const void *bytes, size_t size);
 int system_roots(Root roots[ROOTS_MAX], const char **why);
 
 /* Whether nobody but this account and administrators can change what is there: 0, or an error and *why*, a clause
- * about root->path, such as "others may write to it". ENOENT/ERROR_FILE_NOT_FOUND and the like: it isn't there. */
+ * about root->path, such as "others may write to it"; also if it isn't there. Follows links in root->path. */
 int system_root_trusted(Root *root, char *why, size_t why_room);
 
 /* Makes it, and the directories above it, with the rights it must have. Is there already: fine. */
@@ -66,7 +69,7 @@ int system_root_make(const Root *root);
 int system_directory_make(const Path *path, bool is_shared);
 int system_directory_sync(const Path *path);
 
-/* Moves a directory to a name in the same directory, at once; that name must not be there yet. */
+/* Moves a directory to a name in the same directory, at once. An error if that name is there. */
 int system_rename(const Path *from, const Path *to);
 
 /* Removes a directory and all in it; follows no links. Not there: fine. */
@@ -87,8 +90,10 @@ int system_lock(const Path *path, int wait_s, Handle *lock);
 void system_unlock(Handle lock);
 #define LOCK_TIMED_OUT (-1)
 
-/* Keeps the directory of a set from being collected for as long as this process lives. *witness* is one file of it. */
-int system_hold(const Path *directory, const Path *witness);
+/* Keeps the directory of a set from being collected until system_release(), or for as long as this process lives.
+ * *witness* is one file of it. Refuses a directory that is not this account's or an administrator's. */
+int system_hold(const Path *directory, const Path *witness, Handle *held);
+void system_release(Handle held);
 
 /* Memory of its own pages, zero; NULL: there is none. */
 void *system_pages(size_t size);

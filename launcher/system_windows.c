@@ -2,22 +2,21 @@
  * system_windows_roots.c.) Nothing of a C runtime is there, only the system's own functions. */
 #include "system.h"
 
+#include <string.h>
 #include <windows.h>
 
 #include "event_log.h"
 #include "service.h"
+#include "system_windows.h"
 #include "wide.h"
 
 #define SECTION ".stayon"
 #define PAIR_EXTENSION L".pkg"
 
-extern const IMAGE_DOS_HEADER __ImageBase; /* the linker's: where this program was loaded */
-
-bool system_is_mute; /* there is no standard error */
+bool windows_is_mute;
 
 /* This program's file, open; whoever updates it may rename it meanwhile. */
-static int open_file(const wchar_t *name, Handle *file)
-{
+static int open_file(const wchar_t *name, Handle *file) {
     HANDLE opened = CreateFileW(name, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0, NULL);
     *file = (Handle)opened;
     return opened == INVALID_HANDLE_VALUE ? (int)GetLastError() : 0;
@@ -25,10 +24,9 @@ static int open_file(const wchar_t *name, Handle *file)
 
 /* Our own section, as the system's loader has mapped it: from the file, page by page as it is read.
  * https://learn.microsoft.com/windows/win32/debug/pe-format */
-static void find_section(Place *place)
-{
-    const uint8_t *base = (const uint8_t *)&__ImageBase;
-    const IMAGE_NT_HEADERS *headers = (const IMAGE_NT_HEADERS *)(base + __ImageBase.e_lfanew);
+static void find_section(Place *place) {
+    const uint8_t *base = (const uint8_t *)GetModuleHandleW(NULL);
+    const IMAGE_NT_HEADERS *headers = (const IMAGE_NT_HEADERS *)(base + ((const IMAGE_DOS_HEADER *)base)->e_lfanew);
     const IMAGE_SECTION_HEADER *section = IMAGE_FIRST_SECTION(headers);
     for (unsigned count = headers->FileHeader.NumberOfSections; count > 0; count--, section++) {
         if (memcmp(section->Name, SECTION, IMAGE_SIZEOF_SHORT_NAME) != 0)
@@ -42,8 +40,7 @@ static void find_section(Place *place)
 }
 
 /* NAME.pkg for NAME.exe. Not there: fine. */
-static int find_pair(Wide *name, Place *place)
-{
+static int find_pair(Wide *name, Place *place) {
     wchar_t *end = name->text + lstrlenW(name->text), *dot = end;
     while (dot > name->text && dot[-1] != L'\\' && *dot != L'.')
         dot--;
@@ -74,8 +71,7 @@ static int find_pair(Wide *name, Place *place)
     return error;
 }
 
-int system_find_payload(Place *place)
-{
+int system_find_payload(Place *place) {
     static Wide name;
     memset(place, 0, sizeof *place);
     DWORD length = GetModuleFileNameW(NULL, name.text, PATH_ROOM);
@@ -101,8 +97,7 @@ int system_find_payload(Place *place)
     return find_pair(&name, place);
 }
 
-int system_read(Handle file, uint64_t offset, void *buffer, size_t size)
-{
+int system_read(Handle file, uint64_t offset, void *buffer, size_t size) {
     for (uint8_t *to = buffer; size > 0;) {
         OVERLAPPED where = {.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
         DWORD part = size < 1 << 20 ? (DWORD)size : 1 << 20, count = 0;
@@ -119,25 +114,21 @@ int system_read(Handle file, uint64_t offset, void *buffer, size_t size)
 
 /* Unlocking pages that aren't locked takes them out of the working set
  * (https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-virtualunlock). */
-void system_forget(const void *bytes, size_t size)
-{
+void system_forget(const void *bytes, size_t size) {
     (void)VirtualUnlock((void *)bytes, size);
 }
 
-void *system_pages(size_t size)
-{
+void *system_pages(size_t size) {
     return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
 
-void system_pages_free(void *memory, size_t size)
-{
+void system_pages_free(void *memory, size_t size) {
     (void)size;
     (void)VirtualFree(memory, 0, MEM_RELEASE);
 }
 
 /* What it needs is looked for beside it and in the system's directory, and nowhere else. */
-void *system_load(const Path *path, char *why, size_t why_room)
-{
+void *system_load(const Path *path, char *why, size_t why_room) {
     Wide wide;
     int error = wide_path(path, &wide);
     HMODULE library = NULL;
@@ -154,18 +145,15 @@ void *system_load(const Path *path, char *why, size_t why_room)
     return library;
 }
 
-void *system_symbol(void *library, const char *name)
-{
+void *system_symbol(void *library, const char *name) {
     return (void *)GetProcAddress(library, name);
 }
 
-unsigned long system_process_id(void)
-{
+unsigned long system_process_id(void) {
     return GetCurrentProcessId();
 }
 
-void system_error_text(int error, char *text, size_t room)
-{
+void system_error_text(int error, char *text, size_t room) {
     wchar_t wide[512];
     DWORD size = FormatMessageW(FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS, NULL, (DWORD)error, 0, wide,
                                 512, NULL);
@@ -189,15 +177,13 @@ void system_error_text(int error, char *text, size_t room)
     narrow_text(wide, text, room);
 }
 
-bool system_error_is_refusal(int error)
-{
+bool system_error_is_refusal(int error) {
     return error == ERROR_ACCESS_DENIED || error == ERROR_PRIVILEGE_NOT_HELD || error == ERROR_WRITE_PROTECT ||
            error == ERROR_INVALID_OWNER;
 }
 
 /* Onto standard error: in UTF-16 if it is a console, whose code page may be any. */
-static void print(const char *line)
-{
+static void print(const char *line) {
     HANDLE to = GetStdHandle(STD_ERROR_HANDLE);
     DWORD mode, count;
     size_t size = strlen(line);
@@ -217,16 +203,20 @@ static void print(const char *line)
     }
 }
 
-void system_say(const char *line, int exit)
-{
-    if (service_is_one())
-        service_failed(exit, line);
-    else if (system_is_mute)
+void windows_print(const char *line) {
+    if (windows_is_mute)
         event_log_error(L"stayon", line);
-    print(line);
+    else
+        print(line);
 }
 
-void system_exit(int code)
-{
+void system_say(const char *line, int exit) {
+    if (service_is_one())
+        service_failed(exit, line);
+    else
+        windows_print(line);
+}
+
+void system_exit(int code) {
     ExitProcess((UINT)code);
 }

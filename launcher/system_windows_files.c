@@ -1,6 +1,7 @@
 /* The launcher on Windows: directories, files and locks. */
 #include "system.h"
 
+#include <string.h>
 #include <windows.h>
 
 #include "wide.h"
@@ -10,24 +11,22 @@
 #define RENAME_PATIENCE_MS 5000
 #define DEPTH_MAX 32
 
-int system_directory_make(const Path *path, bool is_shared)
-{
+int system_directory_make(const Path *path, bool is_shared) {
     (void)is_shared; /* its rights are those of the root, inherited */
     Wide wide;
     int error = wide_path(path, &wide);
     if (error != 0)
         return error;
-    return CreateDirectoryW(wide.text, NULL) ? 0 : (int)GetLastError();
+    error = CreateDirectoryW(wide.text, NULL) ? 0 : (int)GetLastError();
+    return error == ERROR_ALREADY_EXISTS ? 0 : error;
 }
 
-int system_directory_sync(const Path *path)
-{
+int system_directory_sync(const Path *path) {
     (void)path;
     return 0; /* the file system keeps a journal of names */
 }
 
-int system_rename(const Path *from, const Path *to)
-{
+int system_rename(const Path *from, const Path *to) {
     Wide wide_from, wide_to;
     int error = wide_path(from, &wide_from);
     if (error == 0)
@@ -47,8 +46,7 @@ int system_rename(const Path *from, const Path *to)
 }
 
 /* Puts "\name" behind *path*'s *length* units. The new length; 0: there is no room. */
-static int put_name(wchar_t *path, int length, const wchar_t *name)
-{
+static int put_name(wchar_t *path, int length, const wchar_t *name) {
     int added = lstrlenW(name);
     if (length + added + 2 > WIDE_ROOM)
         return 0;
@@ -57,13 +55,11 @@ static int put_name(wchar_t *path, int length, const wchar_t *name)
     return length + 1 + added;
 }
 
-static bool is_dots(const wchar_t *name)
-{
+static bool is_dots(const wchar_t *name) {
     return name[0] == L'.' && (name[1] == 0 || (name[1] == L'.' && name[2] == 0));
 }
 
-static int remove_one(const wchar_t *path, DWORD attributes)
-{
+static int remove_one(const wchar_t *path, DWORD attributes) {
     if (attributes & FILE_ATTRIBUTE_READONLY)
         (void)SetFileAttributesW(path, attributes & ~(DWORD)FILE_ATTRIBUTE_READONLY);
     /* A link is removed as what it looks like; what it leads to stays. */
@@ -72,8 +68,7 @@ static int remove_one(const wchar_t *path, DWORD attributes)
 }
 
 /* What is in the directory *path*, of *length* units; the buffer is as it was afterwards. The first error, if any. */
-static int empty(wchar_t *path, int length, int depth)
-{
+static int empty(wchar_t *path, int length, int depth) {
     WIN32_FIND_DATAW found;
     if (depth == 0 || put_name(path, length, L"*") == 0)
         return ERROR_FILENAME_EXCED_RANGE;
@@ -100,8 +95,7 @@ static int empty(wchar_t *path, int length, int depth)
     return first;
 }
 
-int system_remove_tree(const Path *path)
-{
+int system_remove_tree(const Path *path) {
     Wide wide;
     int error = wide_path(path, &wide);
     if (error != 0)
@@ -116,8 +110,7 @@ int system_remove_tree(const Path *path)
     return error != 0 ? error : remove_one(wide.text, attributes);
 }
 
-int system_list(const Path *path, int (*each)(const char *name, void *context), void *context)
-{
+int system_list(const Path *path, int (*each)(const char *name, void *context), void *context) {
     Wide wide;
     int error = wide_path(path, &wide);
     if (error != 0)
@@ -139,8 +132,7 @@ int system_list(const Path *path, int (*each)(const char *name, void *context), 
     return 0;
 }
 
-int system_file_size(const Path *path, uint64_t *size)
-{
+int system_file_size(const Path *path, uint64_t *size) {
     Wide wide;
     int error = wide_path(path, &wide);
     if (error != 0)
@@ -154,8 +146,7 @@ int system_file_size(const Path *path, uint64_t *size)
     return 0;
 }
 
-static int write_all(HANDLE file, const uint8_t *bytes, size_t size)
-{
+static int write_all(HANDLE file, const uint8_t *bytes, size_t size) {
     while (size > 0) {
         DWORD part = size < 1 << 20 ? (DWORD)size : 1 << 20, count = 0;
         if (!WriteFile(file, bytes, part, &count, NULL))
@@ -166,8 +157,7 @@ static int write_all(HANDLE file, const uint8_t *bytes, size_t size)
     return FlushFileBuffers(file) ? 0 : (int)GetLastError();
 }
 
-int system_file_write(const Path *path, const void *bytes, size_t size, bool is_executable, bool is_shared)
-{
+int system_file_write(const Path *path, const void *bytes, size_t size, bool is_executable, bool is_shared) {
     (void)is_executable; /* that isn't asked here */
     (void)is_shared;     /* its rights are those of the root, inherited */
     Wide wide;
@@ -183,8 +173,7 @@ int system_file_write(const Path *path, const void *bytes, size_t size, bool is_
     return error;
 }
 
-int system_lock(const Path *path, int wait_s, Handle *lock)
-{
+int system_lock(const Path *path, int wait_s, Handle *lock) {
     Wide wide;
     int error = wide_path(path, &wide);
     if (error != 0)
@@ -212,19 +201,22 @@ int system_lock(const Path *path, int wait_s, Handle *lock)
     return error;
 }
 
-void system_unlock(Handle lock)
-{
+void system_unlock(Handle lock) {
     (void)CloseHandle((HANDLE)lock); /* and with it the lock */
 }
 
 /* Open without FILE_SHARE_DELETE, neither it nor the directory can be renamed or removed. */
-int system_hold(const Path *directory, const Path *witness)
-{
-    (void)directory;
+int system_hold(const Path *directory, const Path *witness, Handle *held) {
+    (void)directory; /* nobody but who may write to the root can have made it */
     Wide wide;
     int error = wide_path(witness, &wide);
     if (error != 0)
         return error;
     HANDLE file = CreateFileW(wide.text, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+    *held = (Handle)file;
     return file == INVALID_HANDLE_VALUE ? (int)GetLastError() : 0;
+}
+
+void system_release(Handle held) {
+    (void)CloseHandle((HANDLE)held);
 }

@@ -2,6 +2,7 @@
  * alone, can put a library there. */
 #include "system.h"
 
+#include <string.h>
 #include <windows.h>
 #include <sddl.h>
 
@@ -31,32 +32,32 @@ typedef union {
 typedef struct {
     AnySid user, system, administrators;
     bool is_elevated;
-    bool has_other_half; /* the same account also runs with fewer rights: what it owns may come from there */
+    bool is_owner; /* what it makes belongs to it, not to Administrators, as usual: by a policy, or on another system */
 } Account;
 
-static int ask_token(Account *account)
-{
+static int ask_token(Account *account) {
     union {
         TOKEN_USER user;
+        TOKEN_OWNER owner;
         BYTE bytes[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-    } user;
+    } answer;
     HANDLE token;
     DWORD size;
     if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token))
         return (int)GetLastError();
     int error = 0;
-    if (!GetTokenInformation(token, TokenUser, &user, sizeof user, &size) ||
-        !CopySid(sizeof account->user, &account->user, user.user.User.Sid))
+    if (!GetTokenInformation(token, TokenUser, &answer, sizeof answer, &size) ||
+        !CopySid(sizeof account->user, &account->user, answer.user.User.Sid))
         error = (int)GetLastError();
-    TOKEN_ELEVATION_TYPE type;
-    account->has_other_half =
-        GetTokenInformation(token, TokenElevationType, &type, sizeof type, &size) && type == TokenElevationTypeFull;
+    else if (!GetTokenInformation(token, TokenOwner, &answer, sizeof answer, &size))
+        error = (int)GetLastError();
+    else
+        account->is_owner = !EqualSid(answer.owner.Owner, (PSID)&account->administrators);
     (void)CloseHandle(token);
     return error;
 }
 
-static int ask_account(Account *account)
-{
+static int ask_account(Account *account) {
     DWORD size = sizeof account->system;
     if (!CreateWellKnownSid(WinLocalSystemSid, NULL, &account->system, &size))
         return (int)GetLastError();
@@ -71,8 +72,7 @@ static int ask_account(Account *account)
 }
 
 /* One root out of a folder's name. 0: it has no name that we can use. */
-static int put_root(Root *root, wchar_t *folder, bool is_shared, bool may_make)
-{
+static int put_root(Root *root, wchar_t *folder, bool is_shared, bool may_make) {
     if (lstrlenW(folder) + 16 > PATH_ROOM)
         return 0;
     (void)lstrcatW(folder, OWN_FOLDER SETS_FOLDER);
@@ -82,8 +82,7 @@ static int put_root(Root *root, wchar_t *folder, bool is_shared, bool may_make)
 }
 
 /* %ProgramData%, from the registry, where it may begin with the system's drive. */
-static bool find_program_data(wchar_t *folder)
-{
+static bool find_program_data(wchar_t *folder) {
     DWORD size = (PATH_ROOM - 32) * sizeof(wchar_t);
     LSTATUS status = RegGetValueW(HKEY_LOCAL_MACHINE, PROFILES, L"ProgramData",
                                   RRF_RT_REG_SZ | RRF_RT_REG_EXPAND_SZ | RRF_NOEXPAND, NULL, folder, &size);
@@ -101,8 +100,7 @@ static bool find_program_data(wchar_t *folder)
     return folder[0] != 0 && folder[1] == L':';
 }
 
-int system_roots(Root roots[ROOTS_MAX], const char **why)
-{
+int system_roots(Root roots[ROOTS_MAX], const char **why) {
     static wchar_t folder[PATH_ROOM], given[PATH_ROOM];
     Account account;
     int count = 0;
@@ -128,17 +126,16 @@ int system_roots(Root roots[ROOTS_MAX], const char **why)
     return count;
 }
 
-static bool is_trusted(const Account *account, const Root *root, PSID sid)
-{
-    /* An administrator's own account, where it has but one kind of rights, is as good as the group. */
-    bool is_own = !root->is_shared || (account->is_elevated && !account->has_other_half);
+static bool is_trusted(const Account *account, const Root *root, PSID sid) {
+    /* The account of an administrator also runs with fewer rights: what it owns may come from there, so it counts only
+     * where nothing else can be. */
+    bool is_own = !root->is_shared || (account->is_elevated && account->is_owner);
     return EqualSid(sid, (PSID)&account->system) || EqualSid(sid, (PSID)&account->administrators) ||
            IsWellKnownSid(sid, WinCreatorOwnerRightsSid) || (is_own && EqualSid(sid, (PSID)&account->user));
 }
 
 /* Whether the list lets nobody write who isn't trusted. What is only for what comes below is looked at there. */
-static bool is_closed(const Account *account, const Root *root, PACL list)
-{
+static bool is_closed(const Account *account, const Root *root, PACL list) {
     for (DWORD index = 0; list != NULL && index < list->AceCount; index++) {
         ACCESS_ALLOWED_ACE *entry;
         if (!GetAce(list, index, (void **)&entry))
@@ -153,8 +150,7 @@ static bool is_closed(const Account *account, const Root *root, PACL list)
     return list != NULL; /* none at all lets everybody do everything */
 }
 
-static int look_at(const Account *account, const Root *root, const wchar_t *folder, const char **why)
-{
+static int look_at(const Account *account, const Root *root, const wchar_t *folder, const char **why) {
     DWORD attributes = GetFileAttributesW(folder);
     if (attributes == INVALID_FILE_ATTRIBUTES)
         return (int)GetLastError();
@@ -184,8 +180,7 @@ static int look_at(const Account *account, const Root *root, const wchar_t *fold
 }
 
 /* Cuts the last name off. Whether there was one. */
-static bool cut_name(wchar_t *folder)
-{
+static bool cut_name(wchar_t *folder) {
     int length = lstrlenW(folder);
     while (length > 0 && folder[length] != L'\\')
         length--;
@@ -194,14 +189,12 @@ static bool cut_name(wchar_t *folder)
 }
 
 /* Whether the place is one of ours, NAME\stayon\runtime, not one that was given: then both folders count. */
-static bool has_own_folder(const wchar_t *folder)
-{
+static bool has_own_folder(const wchar_t *folder) {
     const wchar_t *end = folder + lstrlenW(folder), *ours = OWN_FOLDER SETS_FOLDER;
     return end - folder > lstrlenW(ours) && lstrcmpW(end - lstrlenW(ours), ours) == 0;
 }
 
-int system_root_trusted(Root *root, char *why, size_t why_room)
-{
+int system_root_trusted(Root *root, char *why, size_t why_room) {
     Wide folder;
     Account account;
     const char *clause = "its rights can't be read";
@@ -220,8 +213,7 @@ int system_root_trusted(Root *root, char *why, size_t why_room)
 }
 
 /* One folder with its rights from the beginning; those above it, which are not there, too. Is there already: fine. */
-static int make(wchar_t *folder, SECURITY_ATTRIBUTES *rights)
-{
+static int make(wchar_t *folder, SECURITY_ATTRIBUTES *rights) {
     if (CreateDirectoryW(folder, rights))
         return 0;
     int error = (int)GetLastError();
@@ -239,8 +231,7 @@ static int make(wchar_t *folder, SECURITY_ATTRIBUTES *rights)
     return CreateDirectoryW(folder, rights) || GetLastError() == ERROR_ALREADY_EXISTS ? 0 : (int)GetLastError();
 }
 
-int system_root_make(const Root *root)
-{
+int system_root_make(const Root *root) {
     wchar_t text[sizeof OWN_RIGHTS_BEGIN / sizeof(wchar_t) + 192] = SHARED_RIGHTS;
     Wide folder;
     Account account;

@@ -1,18 +1,18 @@
 #include "wide.h"
 
+#include <string.h>
+
 #define LONG_UNITS 248
 #define LONG_PREFIX L"\\\\?\\"
 #define LONG_SHARE_PREFIX L"\\\\?\\UNC\\"
 
-static int begins_with(const wchar_t *text, const wchar_t *with)
-{
+static int begins_with(const wchar_t *text, const wchar_t *with) {
     while (*with != 0 && *text == *with)
         text++, with++;
     return *with == 0;
 }
 
-int wide_path(const Path *path, Wide *wide)
-{
+int wide_path(const Path *path, Wide *wide) {
     int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path->text, -1, wide->text, PATH_ROOM);
     if (length == 0)
         return (int)GetLastError();
@@ -32,8 +32,7 @@ int wide_path(const Path *path, Wide *wide)
     return 0;
 }
 
-int narrow_path(const wchar_t *wide, Path *path)
-{
+int narrow_path(const wchar_t *wide, Path *path) {
     char *to = path->text;
     int room = PATH_ROOM;
     if (lstrlenW(wide) < LONG_UNITS) {
@@ -48,8 +47,7 @@ int narrow_path(const wchar_t *wide, Path *path)
     return WideCharToMultiByte(CP_UTF8, 0, wide, -1, to, room, NULL, NULL) > 0 ? 0 : (int)GetLastError();
 }
 
-void narrow_text(const wchar_t *wide, char *text, size_t room)
-{
+void narrow_text(const wchar_t *wide, char *text, size_t room) {
     int length = lstrlenW(wide);
     /* A unit takes three bytes at most, and a pair four. */
     int most = (int)(room - 1) / 3;
@@ -57,14 +55,12 @@ void narrow_text(const wchar_t *wide, char *text, size_t room)
     text[size] = 0;
 }
 
-static int is_blank(wchar_t unit)
-{
+static int is_blank(wchar_t unit) {
     return unit == L' ' || unit == L'\t';
 }
 
 /* The program's name: quotes only quote, backslashes are backslashes. */
-static const wchar_t *first_word(const wchar_t *line, wchar_t **to)
-{
+static const wchar_t *first_word(const wchar_t *line, wchar_t **to) {
     int is_quoted = 0;
     for (; *line != 0 && (is_quoted || !is_blank(*line)); line++) {
         if (*line == L'"')
@@ -78,8 +74,7 @@ static const wchar_t *first_word(const wchar_t *line, wchar_t **to)
 
 /* 2n backslashes and a quote are n and a quote that quotes; one more, and the quote is itself; two quotes within quotes
  * are one. */
-static const wchar_t *next_word(const wchar_t *line, wchar_t **to)
-{
+static const wchar_t *next_word(const wchar_t *line, wchar_t **to) {
     int is_quoted = 0;
     for (;;) {
         int backslashes = 0;
@@ -108,8 +103,7 @@ static const wchar_t *next_word(const wchar_t *line, wchar_t **to)
     return line;
 }
 
-wchar_t **wide_words(const wchar_t *line, int *count)
-{
+wchar_t **wide_words(const wchar_t *line, int *count) {
     /* No more words than every second unit, and no more units than there are. */
     size_t units = (size_t)lstrlenW(line) + 2, most = units / 2 + 2;
     wchar_t **words = HeapAlloc(GetProcessHeap(), 0, most * sizeof *words + 2 * units * sizeof **words);

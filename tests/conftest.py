@@ -28,6 +28,8 @@ SYSTEMS = {"linux": "linux", "windows": "win32", "macos": "darwin"}
 # A mark, the program it stands for, and how to get that.
 PROGRAMS = {
     "needs_promtool": ("promtool", "on Debian: apt-get install prometheus"),
+    "needs_gcc": ("gcc", "on Debian: apt-get install gcc"),
+    "needs_mingw": ("x86_64-w64-mingw32-gcc", "on Debian: apt-get install gcc-mingw-w64-x86-64"),
     "needs_go": ("go", "on Debian: apt-get install golang-go"),
     "needs_systemd": ("systemd-analyze", "on Debian: apt-get install systemd"),
 }

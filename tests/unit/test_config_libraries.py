@@ -12,10 +12,9 @@ import pytest
 from stayon.errors import UsageError
 from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Secret
-from stayon.runtime.config.sources import Origins, Sources
 from stayon.runtime.config.shapes import as_tree, needs_restart, restart_patterns, settable_paths
+from stayon.runtime.config.sources import Origins, Sources
 from stayon.runtime.config.typed import convert
-
 from stayon.runtime.config.values import Text
 
 pytest.importorskip("msgspec", reason="msgspec isn't installed: pip install stayon[msgspec]")

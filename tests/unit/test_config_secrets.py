@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from stayon.core.plan import diff
 from stayon.errors import ConfigError, StayonError
 from stayon.runtime.config.secrets import Secret, displayed, looks_secret, reference_in
-from stayon.runtime.config.sources import Sources
 from stayon.runtime.config.settings import Settings
+from stayon.runtime.config.sources import Sources
 from stayon.runtime.config.store import Origin, Store
 
 # No word of any message has this in it.

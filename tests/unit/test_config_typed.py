@@ -17,9 +17,9 @@ from stayon.core.record import Record
 from stayon.errors import UsageError
 from stayon.runtime.config.problems import InvalidConfigError
 from stayon.runtime.config.secrets import Secret
-from stayon.runtime.config.sources import Origins, Sources
 from stayon.runtime.config.settings import Settings
 from stayon.runtime.config.shapes import as_tree, fields_of, needs_restart, restart_patterns, settable_paths
+from stayon.runtime.config.sources import Origins, Sources
 from stayon.runtime.config.typed import convert
 from stayon.runtime.config.untyped import convert_untyped
 from stayon.runtime.config.values import Text

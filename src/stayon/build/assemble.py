@@ -1,45 +1,173 @@
-"""From a recipe to a file: one step after the other, and nothing left behind if one fails."""
+"""From a kit to files: one step after the other, and nothing left behind if one fails."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
 
 import stayon
-from stayon.build import abi, image, interpreter, linux_runtime, pack, payload, runtimes, whole, windows_runtime
-from stayon.build.payload import Module, Payload
+from stayon.build import abi, bill, cache, image, kit, pack, payload, resources, sign, trusted
+from stayon.build.elf import FormatError
+from stayon.build.kit import Kit, Tell
+from stayon.build.output import Output
+from stayon.build.payload import PackedFile, Payload
 from stayon.build.recipe import Recipe
+from stayon.build.sign import Signer
+from stayon.errors import ConfigError, UnavailableError
 
 LAUNCHERS = os.environ.get("STAYON_LAUNCHERS") or os.path.join(os.path.dirname(__file__), "launchers")
 BOOT = "stayon.platforms.onefile.entry"
 
 
-def assembled(recipe: Recipe) -> bytes:
-    python = interpreter.asked(interpreter.of_minor(recipe.python))
-    if recipe.target.is_windows:
-        runtime = windows_runtime.of_directory(recipe.target, recipe.runtime, recipe.runtime)
-    else:
-        runtime = linux_runtime.of_interpreter(recipe.target, python)
-    modules = whole.modules(python.stdlib, payload.FROZEN)
-    modules += whole.modules(os.path.dirname(stayon.__file__), payload.FROZEN, "stayon/")
-    name = os.path.basename(recipe.program)
-    with open(recipe.program, "rb") as file:
-        import marshal
-        code = marshal.dumps(compile(file.read(), name, "exec", dont_inherit=True))
-    modules.append(Module(name.removesuffix(".py"), payload.BESIDE, name, code))
-    # Until the graph is there: what an ordinary service uses.
-    used = {"_socket", "select", "math", "fcntl", "_posixsubprocess", "_struct", "array", "binascii", "_json", "_random", "_bisect", "_heapq", "_datetime", "termios", "resource", "grp", "_contextvars", "_queue", "mmap", "_sha2", "_blake2", "_md5", "_sha1", "_sha3", "_pickle", "zlib", "unicodedata", "_opcode", "_asyncio", "_ctypes", "_statistics", "_csv", "_zoneinfo", "_multiprocessing", "_posixshmem", "_overlapped", "syslog"} & set(runtime.extensions)
-    modules += [Module(name, payload.NATIVE | payload.LIBRARY, runtime.extensions[name]) for name in used]
-    chosen = runtimes.chosen(runtime, used)
-    files = pack.packed([(n, runtime.content(n), f) for n, f in chosen.files], machine=recipe.target.machine, cache=os.path.expanduser("~/.cache/stayon/packed"))
-    about = {
-        "format": 1, "name": recipe.name, "version": recipe.version, "publisher": recipe.publisher,
-        "target": recipe.target.name, "layout": recipe.layout, "python": ".".join(map(str, runtime.version)),
-        "entry": f"{name.removesuffix('.py')}:{recipe.attribute}", "module": name.removesuffix(".py"), "attribute": recipe.attribute,
-        "stayon": stayon.__version__, "service": "", "libraries": chosen.libraries, "extensions": sorted(used), "distributions": {},
-        "data": [], "glibc": ".".join(map(str, chosen.glibc)), "source": "strip", "sizes": {},
+@dataclass(frozen=True)
+class Built:
+    """What came of a build: the program, all *files*, its SHA-256, sizes in bytes by part, and what else is to be
+    known of it.
+    """
+
+    path: str
+    files: tuple[str, ...]
+    digest: str
+    size: int
+    parts: Mapping[str, int]
+    about: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(recipe: Recipe, signer: Signer | None, tell: Tell) -> Built:
+    """Build what *recipe* says, signed by *signer*. Blocks. Raises ``StayonError``; then nothing is left behind."""
+    launcher = b"" if recipe.layout == "trusted" else _launcher(recipe)
+    with Output(recipe.output) as output:
+        gathered = kit.gathered(recipe, tell)
+        if recipe.layout == "trusted":
+            return trusted.built(gathered, output, tell)
+        tell("packing", 0.0)
+        sets = _sets(gathered, tell)
+        parts = _parts(gathered, sets, launcher)
+        about = _about(gathered, parts)
+        carried = payload.written(Payload(
+            gathered.runtime.minor, gathered.modules, sets, json.dumps(about, sort_keys=True).encode(),
+            abi.numbers(gathered.runtime.minor, recipe.target.system), BOOT, gathered.runtime.library,
+        ))  # fmt: skip
+        tell("writing", 0.0)
+        name = recipe.name + recipe.target.suffix
+        names = [name]
+        if recipe.layout == "pair":
+            path = output.put(name, launcher, is_executable=True)
+            output.put(f"{recipe.name}.pkg", carried)
+            names.append(f"{recipe.name}.pkg")
+        else:
+            path = output.put(name, image.with_payload(_branded(gathered, launcher), carried), is_executable=True)
+        if signer is not None:
+            tell("signing", 0.0)
+            sign.sign(path, signer, gathered.declared.description or recipe.name)
+        with open(path, "rb") as file:
+            made = file.read()
+        digest = sha256(made).hexdigest()
+        output.put(f"{recipe.name}.cdx.json", bill.of(gathered, digest))
+        output.commit()
+    tell("done", 1.0)
+    paths = tuple(os.path.join(recipe.output, name) for name in (*names, f"{recipe.name}.cdx.json"))
+    size = len(made) + (len(carried) if recipe.layout == "pair" else 0)
+    return Built(paths[0], paths, digest, size, parts, about, gathered.frozen.warnings, gathered.frozen.left_out)
+
+
+def _launcher(recipe: Recipe) -> bytes:
+    path = os.path.join(LAUNCHERS, recipe.target.launcher)
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UnavailableError(
+            f"the launcher for {recipe.target.name} is not there", where=path, why=error.strerror or str(error),
+            hint="Install stayon anew.", code="build.no-launcher",
+        ) from error  # fmt: skip
+
+
+def _branded(gathered: Kit, launcher: bytes) -> bytes:
+    """*launcher*; on Windows with the program's version and icon."""
+    recipe = gathered.recipe
+    if not recipe.target.is_windows:
+        return launcher
+    icon = b""
+    try:
+        if recipe.icon:
+            with open(recipe.icon, "rb") as file:
+                icon = file.read()
+        return resources.branded(launcher, gathered.version, {
+            "CompanyName": recipe.publisher, "FileDescription": gathered.declared.description or recipe.name,
+            "FileVersion": gathered.version, "InternalName": recipe.name, "OriginalFilename": f"{recipe.name}.exe",
+            "ProductName": gathered.declared.service or recipe.name, "ProductVersion": gathered.version,
+        }, icon)  # fmt: skip
+    except (OSError, FormatError) as error:
+        raise ConfigError(
+            "it cannot be the program's icon", where=recipe.icon, why=str(error), hint="Give an .ico file.",
+            code="build.icon",
+        ) from error  # fmt: skip
+
+
+def _sets(gathered: Kit, tell: Tell) -> tuple[tuple[PackedFile, ...], ...]:
+    """The interpreter's files, and those of the program if it has any; packed."""
+    files = [(name, gathered.runtime.content(name), flags) for name, flags in gathered.chosen.files]
+    machine, kept = gathered.recipe.target.machine, cache.directory("packed")
+    found = [pack.packed(files, machine=machine, cache=kept, told=lambda share: tell("packing", share))]
+    own = []
+    for name, path in sorted(gathered.own.items()):
+        with open(path, "rb") as file:
+            own.append((name, file.read(), payload.EXECUTABLE if os.access(path, os.X_OK) else 0))
+    if own:
+        found.append(pack.packed(own, machine=machine, cache=kept, told=lambda share: tell("packing", share)))
+    return tuple(found)
+
+
+def _parts(gathered: Kit, sets: tuple[tuple[PackedFile, ...], ...], launcher: bytes) -> dict[str, int]:
+    """Sizes in the file, by part."""
+    parts = {"launcher": len(launcher)}
+
+    def add(part: str, size: int) -> None:
+        parts[part] = parts.get(part, 0) + size
+
+    for file in sets[0]:
+        add("Python" if file.name == gathered.runtime.library else "Python's extensions", len(file.packed))
+    for file in sets[1] if len(sets) > 1 else ():
+        add(f"{file.name.split('/')[0]} (files)", len(file.packed))
+    for module in gathered.modules:
+        top = module.name.partition(".")[0]
+        if module.flags & payload.FROZEN:
+            add("stayon" if top == "stayon" else "Python's library", len(module.code))
+        elif not module.flags & payload.NATIVE:
+            add("the program" if module.flags & payload.BESIDE else top, len(module.code))
+        if module.source:
+            add("source, for tracebacks", len(module.source))
+    return parts
+
+
+def _about(gathered: Kit, parts: Mapping[str, int]) -> dict[str, object]:
+    recipe, runtime = gathered.recipe, gathered.runtime
+    return {
+        "format": 1,
+        "name": recipe.name,
+        "version": gathered.version,
+        "publisher": recipe.publisher,
+        "description": gathered.declared.description,
+        "service": gathered.declared.service,
+        "target": recipe.target.name,
+        "layout": recipe.layout,
+        "python": ".".join(map(str, runtime.version)),
+        "stayon": stayon.__version__,
+        "module": gathered.module,
+        "attribute": recipe.attribute,
+        "entry": f"{gathered.module}:{recipe.attribute}",
+        "libraries": {name: list(files) for name, files in gathered.chosen.libraries.items()},
+        "extensions": sorted(module.name for module in gathered.modules if module.flags & payload.LIBRARY),
+        "distributions": dict(gathered.frozen.versions),
+        "data": sorted(place for _, place in recipe.data),
+        "glibc": ".".join(map(str, gathered.chosen.glibc)),
+        "source": "keep" if recipe.keeps_source else "strip",
+        "left_out": dict(gathered.frozen.left_out),
+        "sizes": dict(parts),
     }
-    whole_payload = Payload(runtime.minor, tuple(modules), (files,), json.dumps(about).encode(), abi.numbers(runtime.minor, recipe.target.system), BOOT, runtime.library)
-    with open(os.path.join(LAUNCHERS, recipe.target.launcher), "rb") as file:
-        launcher = file.read()
-    return image.with_payload(launcher, payload.written(whole_payload))

@@ -42,13 +42,13 @@ def fetched(address: str, digest: str, progress: Progress = lambda done, size: N
 
     Raises ``UnavailableError``, and ``ConfigError`` for another file.
     """
-    return checked(_got(address, "*/*", progress), digest, _shown(address))
+    return checked(got(address, progress=progress), digest, _shown(address))
 
 
 def from_index(project: str, file: str, digest: str, progress: Progress = lambda done, size: None) -> bytes:
     """The *file* of *project* from the package index that pip and uv use here. As ``fetched``."""
     page = f"{_index().rstrip('/')}/{project}/"
-    for address in _links(page, _got(page, _PAGE).decode("utf-8", "replace")):
+    for address in _links(page, got(page, _PAGE).decode("utf-8", "replace")):
         path = urllib.parse.urlsplit(address).path
         if urllib.parse.unquote(path.rpartition("/")[2]) == file:
             return fetched(_with_rights_of(page, urllib.parse.urldefrag(address).url), digest, progress)
@@ -79,7 +79,8 @@ def _index() -> str:
     return asked.stdout.strip() or PYPI
 
 
-def _got(address: str, accept: str, progress: Progress = lambda done, size: None) -> bytes:
+def got(address: str, accept: str = "*/*", progress: Progress = lambda done, size: None) -> bytes:
+    """What is at *address*, whatever it is: for texts, and for what is checked afterwards. As ``fetched``."""
     plain, rights = _without_rights(address)
     request = urllib.request.Request(plain, headers={"Accept": accept, "User-Agent": "stayon"})  # noqa: S310  # as the user says
     if rights:

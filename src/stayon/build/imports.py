@@ -59,6 +59,13 @@ def reads_docstrings(code: CodeType) -> bool:
     return False
 
 
+def words(code: CodeType) -> Iterator[str]:
+    """All names and attributes that it uses, and what it imports from modules."""
+    for part, _ in _codes(code, in_function=False):
+        yield from part.co_names
+        yield from _strings(constant for constant in part.co_consts if isinstance(constant, tuple))
+
+
 def strings(code: CodeType) -> Iterator[str]:
     """All strings among its constants."""
     for part, _ in _codes(code, in_function=False):
@@ -94,20 +101,23 @@ class _Scan:
     def found(self) -> list[list[object]]:
         found: list[list[object]] = []
         line = 0
-        reached = self._reached()
+        normal = self._reached(set(), [0])
+        reached = self._reached(set(normal), [])
         for index, step in enumerate(self.steps):
             line = _line(step) or line
             if index not in reached:
                 continue
+            # What a handler imports stands in for something, too.
+            is_soft = index not in normal or self._is_soft(step.offset)
             if step.opname == "IMPORT_NAME":
                 level, names = self._before(index, 2), self._before(index, 1)
                 found.append([
                     step.argval, level if isinstance(level, int) else 0, list(names) if isinstance(names, tuple) else [],
-                    self.in_function, self._is_soft(step.offset), line,
+                    self.in_function, is_soft, line,
                 ])  # fmt: skip
             elif step.opname.startswith("CALL") and (name := self._by_string(index)):
                 level = len(name) - len(name.lstrip("."))
-                found.append([name.lstrip("."), level, [], self.in_function, self._is_soft(step.offset), line])
+                found.append([name.lstrip("."), level, [], self.in_function, is_soft, line])
         return found
 
     def _before(self, index: int, distance: int) -> object:
@@ -126,11 +136,12 @@ class _Scan:
                 return ""
         return ""
 
-    def _reached(self) -> set[int]:
-        """The steps that can be reached, where the answers to what is asked of system and version are known."""
-        reached: set[int] = set()
-        left = [0]
-        while left or (left := self._handlers_of(reached)):
+    def _reached(self, reached: set[int], left: list[int]) -> set[int]:
+        """The steps that can be reached from *left* on, besides those *reached* before; with nothing *left*, from the
+        handlers of errors on. What is asked of system and version is answered.
+        """
+        with_handlers = not left
+        while left or with_handlers and (left := self._handlers_of(reached)):
             index = left.pop()
             while index < len(self.steps) and index not in reached:
                 reached.add(index)
@@ -192,16 +203,20 @@ class _Scan:
 
     def _answer(self, index: int) -> bool | None:
         """What is asked before a jump, if it is known here."""
-        steps = [step for step in self.steps[max(0, index - 10) : index] if step.opname not in _QUIET][-4:]
+        steps = [step for step in self.steps[max(0, index - 10) : index] if step.opname not in _QUIET][-5:]
         if not steps:
             return None
         last = steps[-1]
         if last.argval == "TYPE_CHECKING" and last.opname.startswith("LOAD"):
             return False
         if last.opname == "COMPARE_OP" and len(steps) > 2 and steps[-2].opname == "LOAD_CONST":
+            if steps[-3].argval == "__name__" and steps[-2].argval == "__main__":
+                return _operation(last) == "!="
             compare = _COMPARED.get(_operation(last))
             value = self._known(steps[:-2])
             return None if compare is None or value is None else _compare(compare, value, steps[-2].argval)
+        if last.opname == "CONTAINS_OP" and len(steps) > 1 and last.arg == 0 and steps[-1 - 1].argval == "_names":
+            return steps[-3].argval == _SYSTEMS[self.platform]  # as the module os asks which one it is for
         if last.opname == "CONTAINS_OP" and len(steps) > 2 and isinstance(steps[-2].argval, (tuple, frozenset)):
             value = self._known(steps[:-2])
             return None if value is None else (value in steps[-2].argval) != bool(last.arg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import lzma
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
@@ -22,12 +22,18 @@ _GENERATION = "1"
 _X86_MAGICS = (b"MZ", b"\x7fELF")
 
 
-def packed(files: Sequence[tuple[str, bytes, int]], *, machine: str, cache: str) -> tuple[PackedFile, ...]:
+def packed(
+    files: Sequence[tuple[str, bytes, int]], *, machine: str, cache: str, told: Callable[[float], object]
+) -> tuple[PackedFile, ...]:
     """*files* (name, content, flags), packed as small as it goes; what was packed before is taken from *cache*, a
-    directory ("": none), where it stays for the next build. Blocks.
+    directory ("": none), where it stays for the next build. *told*: how much is done. Blocks.
     """
+    done = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # lzma works without the interpreter's lock
-        return tuple(pool.map(lambda file: _packed(*file, machine == "x64", cache), files))
+        for file in pool.map(lambda file: _packed(*file, machine == "x64", cache), files):
+            done.append(file)
+            told(len(done) / len(files))
+    return tuple(done)
 
 
 def _packed(name: str, content: bytes, flags: int, is_x86: bool, cache: str) -> PackedFile:

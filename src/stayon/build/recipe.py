@@ -22,21 +22,22 @@ _VERSION = re.compile(r"\d{1,5}(\.\d{1,5}){0,3}([.+-]?[A-Za-z][A-Za-z0-9.+-]*)?"
 @dataclass(frozen=True)
 class Recipe:
     """What is to be built, and how. *program*: a file or a module, with *attribute* ("": its only service). *data*:
-    files to be built in, each with its place. *runtime*: "" for the usual sources.
+    files to be built in, each with its place. *python*: None for that of the runtime, or of the Python
+    that builds. *runtime*: "" for the usual sources.
     """
 
     program: str
     attribute: str
     target: Target
     name: str
-    python: tuple[int, int]
+    python: tuple[int, int] | None = None
     layout: str = "one"
     runtime: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
     icon: str = ""
-    version: str = "0.0.0"
+    version: str = ""
     publisher: str = ""
     output: str = "dist"
     keeps_source: bool = True

@@ -54,12 +54,12 @@ def answer(options: dict[str, Any], module: dict[str, Any], content: bytes) -> t
         return {"error": "it holds no code", "line": 0}, b""
     docstrings = module["docstrings"] or imports.reads_docstrings(code)
     shrink.shrink(top, origin, docstrings=docstrings)
-    encodings = options["encodings"]
     names = {text.lower().replace("-", "_") for text in imports.strings(code) if len(text) <= _KEPT_STRING}
     about = {
         "imports": imports.imports(code, options["platform"]),
         "is_async": imports.is_async(code),
-        "encodings": sorted(names.intersection(encodings)),
+        "encodings": sorted(names & options["encodings"]),
+        "words": sorted(options["words"].intersection(imports.words(code))),
     }
     return about, marshalled.write(top)
 
@@ -80,7 +80,7 @@ def main() -> None:
     source, to = sys.stdin.buffer, sys.stdout.buffer
     sys.setrecursionlimit(20_000)  # long chains of operators nest as deep, also as marshalled constants
     options, _ = read_frame(source)
-    options["encodings"] = frozenset(options["encodings"])
+    options |= {name: frozenset(options[name]) for name in ("encodings", "words")}
     while True:
         module, content = read_frame(source)
         if not module:

@@ -69,7 +69,12 @@ class Call(Record):
 
 
 def execute(
-    words: Sequence[str], *, program: str, service: Service | None = None, machine: Machine | None = None, name: str = ""
+    words: Sequence[str],
+    *,
+    program: str,
+    service: Service | None = None,
+    machine: Machine | None = None,
+    name: str = "",
 ) -> int:
     """Do what *words* say, for *service*, for the one called *name*, or for the one that they name, on *machine* (None:
     this computer); gives the exit code. Never raises.

@@ -42,9 +42,24 @@ def uninstall(call: Call) -> int:
     left = left if dry_run else [path for path in left if os.path.lexists(path)]
     removed = _purged([path for path in left if path in own]) if purge and not dry_run else []
     left = [path for path in left if path not in removed]
+    held = _let_go(call, removed) if not dry_run else []
     fields = {"name": name, "changes": [change.as_dict() for change in changes], "left": left, "removed": removed}
+    fields |= {"held": held} if held else {}
     answer(call, fields, _said(call, changes, (left, [path for path in left if path in foreign]), removed))
     return exits.DONE
+
+
+def _let_go(call: Call, removed: list[str]) -> list[str]:
+    """Add to *removed* what a program that is one file had put on disk; gives what runs yet has to go another time."""
+    if not call.is_one_file:
+        return []
+    import json  # noqa: F401  # what is to be told afterwards is loaded while it can be
+
+    from stayon.cli.inside import let_go
+
+    gone, held = let_go(call)
+    removed += gone
+    return held
 
 
 def _taken_away(call: Call, keeper: Keeper, *, dry_run: bool) -> list[Change]:

@@ -14,11 +14,11 @@ from stayon.machine import Machine, NoSockets, no_system_log, nothing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
     from stayon.core.places import Places
     from stayon.machine import Management
-    from stayon.ports import SocketStore, Starter, SystemLog
+    from stayon.ports import Child, DirectoryWatch, SocketStore, Starter, SystemLog
 
 __all__ = ["current"]
 
@@ -39,14 +39,12 @@ def _choose() -> Machine:
 
 
 def _unix() -> Machine:
-    from stayon.platforms import deadman, inotify, poller, slow_poll, unix
+    from stayon.platforms import deadman, poller, unix
     from stayon.platforms.clock import SystemClock
     from stayon.platforms.directories import check_directory, make_directory
     from stayon.platforms.door import UnixDoor
     from stayon.platforms.identity import process_identity
-    from stayon.platforms.launcher import UnixLauncher
     from stayon.platforms.lock import FlockLock
-    from stayon.platforms.process import ProcessFigures, facts
 
     linux = sys.platform == "linux"
     starter, socket_store = _unix_starter()
@@ -54,22 +52,22 @@ def _unix() -> Machine:
         clock=SystemClock(),
         starter=starter,
         poller=poller.EpollPoller if linux else poller.PollPoller,
-        directory_watch=inotify.InotifyWatch if linux else slow_poll.SlowPollWatch,
+        directory_watch=_inotify_watch if linux else _slow_poll_watch,
         deadman=deadman.TimerDeadman if linux else deadman.FaulthandlerDeadman,
         file_lock=FlockLock,
         control_door=UnixDoor(),
-        launcher=UnixLauncher(),
+        launcher=_LateLauncher(),
         places=_places,
         make_directory=make_directory,
         check_directory=check_directory,
         process_identity=process_identity,
-        process_figures=ProcessFigures(),
+        process_figures=_process_figures,
         prepare=unix.prepare,
         suspend=unix.suspend,
         become=unix.become,
         keeps_process=True,
         open_shared=unix.open_shared,
-        facts=facts,
+        facts=_facts,
         system_log=_journal if linux else no_system_log,
         socket_store=socket_store,
         settle=_give_back if linux else nothing,
@@ -77,6 +75,40 @@ def _unix() -> Machine:
         # (systemd ends the whole control group by itself, as soon as we are gone: KillMode=mixed.)
         sweep=tuple if starter.name == "systemd" else _sweep,
     )
+
+
+def _inotify_watch() -> DirectoryWatch:
+    from stayon.platforms.inotify import InotifyWatch
+
+    return InotifyWatch()
+
+
+def _slow_poll_watch() -> DirectoryWatch:
+    from stayon.platforms.slow_poll import SlowPollWatch
+
+    return SlowPollWatch()
+
+
+class _LateLauncher:
+    """The launcher, loaded when there is something to be started: most services start nothing."""
+
+    def spawn(self, command: Sequence[str], *, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Child:
+        """As ``UnixLauncher`` does it."""
+        from stayon.platforms.launcher import UnixLauncher
+
+        return UnixLauncher().spawn(command, stdin=stdin, env=env)
+
+
+def _process_figures() -> Mapping[str, float]:
+    from stayon.platforms.process import process_figures
+
+    return process_figures()
+
+
+def _facts() -> Mapping[str, Any]:
+    from stayon.platforms.process import facts
+
+    return facts()
 
 
 def _sweep() -> Sequence[str]:

@@ -39,6 +39,9 @@ class ProcessFigures:
         return figures
 
 
+process_figures = ProcessFigures()
+
+
 def facts() -> Mapping[str, Any]:
     """Who and where this process is, for the report of the first failure: text and numbers.
 

@@ -6,6 +6,7 @@ import sys
 
 from stayon.core.installation import SYSTEM
 from stayon.machine import Management
+from stayon.platforms.onefile.collect import remember_this
 from stayon.platforms.places import Account, places_of
 from stayon.platforms.unix_command import service_command
 
@@ -23,7 +24,7 @@ def management(exports: Mapping[str, Callable[[Installation], str]], scope: str 
     that those have, whoever asks.
     """
     return Management(
-        None, service_command, _no_findings, exports, prepare=tuple, places=_as_root if scope == SYSTEM else None
+        None, service_command, _no_findings, exports, prepare=remember_this, places=_as_root if scope == SYSTEM else None
     )
 
 

@@ -12,6 +12,7 @@ from stayon.platforms.launchd.jobs import Launchd, Owner
 from stayon.platforms.launchd.launchctl import Launchctl
 from stayon.platforms.launchd.preflight import preflight
 from stayon.platforms.launchd.sites import Sites
+from stayon.platforms.onefile.collect import remember_this
 from stayon.platforms.places import MACOS, Account, places_of
 from stayon.platforms.unix import account_home
 from stayon.platforms.unix_command import service_command
@@ -52,7 +53,7 @@ def joined(manager: Launchd, sites: Sites, home: str) -> Management:
         service_command,
         preflight(sites, home),
         {"launchd": lambda wanted: exported(wanted, sites), **manifests.exports()},
-        prepare=tuple,
+        prepare=remember_this,
         places=places,
     )
 

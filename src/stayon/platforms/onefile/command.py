@@ -1,7 +1,7 @@
 """What managers run for a service that is in a program of one file, and what that program understands of it: pure.
 
-``PROGRAM --service NAME[@INSTANCE] [--start-timeout SECONDS] [-- OPTION ...]``, and ``PROGRAM --reload NAME[@INSTANCE]``
-beside it. The launcher itself looks for the first word, and on Windows for the name behind it.
+``PROGRAM --service NAME[@INSTANCE] [--start-timeout SECONDS] [-- OPTION ...]``, and ``PROGRAM --reload
+NAME[@INSTANCE]`` beside it. The launcher itself looks for the first word, and on Windows for the name behind it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def reload_command(command: Sequence[str]) -> tuple[str, ...]:
 
 def is_ours(command: Sequence[str]) -> bool:
     """Whether *command* runs a service that is in a program of one file."""
-    return len(command) > 2 and command[1] == SERVICE  # noqa: PLR2004  # the program, the word, the name
+    return len(command) > 2 and command[1] == SERVICE
 
 
 def run_options(command: Sequence[str]) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def main() -> None:
     elif first == WORKER:
         from multiprocessing.spawn import freeze_support
 
-        freeze_support()  # type: ignore[no-untyped-call]  # typeshed leaves it open
+        freeze_support()
     elif not _is_tool(words):
         # This program is above all floors: it joins the platform to the command.
         inside: Any = __import__("stayon.cli.inside", fromlist=["main"])
@@ -78,7 +78,7 @@ def _parse() -> None:
     """Be the child that reads a configuration file for a service (``runtime.config.child``)."""
     import marshal
 
-    _path, syntax, text = marshal.load(sys.stdin.buffer)
+    _path, syntax, text = marshal.load(sys.stdin.buffer)  # noqa: S302  # our own parent's words
     child: Any = __import__("stayon.runtime.config.child_answer", fromlist=["answer"])
     child.answer(syntax, text)
 
@@ -102,8 +102,6 @@ def _is_tool(words: Sequence[str]) -> bool:
 def _note_first_start(launcher: Any) -> None:
     """Have it be known whose the sets are that this start has put into their places."""
     if launcher.was_registered:
-        from stayon.platforms.onefile.collect import remember
+        from stayon.platforms.onefile.collect import remember_this
 
-        one_file = program.here()
-        assert one_file is not None  # noqa: S101  # as above
-        remember(one_file)
+        remember_this()

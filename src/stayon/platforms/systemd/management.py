@@ -9,6 +9,7 @@ from stayon.core.installation import USER
 from stayon.machine import Management
 from stayon.platforms.journal_reader import JournalReader
 from stayon.platforms.launcher import UnixLauncher
+from stayon.platforms.onefile.collect import remember_this
 from stayon.platforms.places import Account, places_of
 from stayon.platforms.systemd import timer
 from stayon.platforms.systemd.checks import is_in_home
@@ -56,7 +57,7 @@ def management(clock: Clock, scope: str) -> Management:
         service_command,
         preflight(manager, systemctl),
         exports(systemctl.version),
-        prepare=tuple,
+        prepare=remember_this,
         log_reader=JournalReader(user=is_user),
         places=places,
         leavings=manager.leavings,

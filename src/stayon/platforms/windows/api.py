@@ -134,6 +134,7 @@ class ServiceProcess(Protocol):
 
     def dispatch(self, name: str, on_start: Callable[[Sequence[str]], object]) -> int:
         """StartServiceCtrlDispatcherW: call *on_start(arguments)* on a thread of the system's, and block until STOPPED.
+        Where the launcher is connected already: call it on this thread, and return when it does.
 
         Gives 0, or the error: 1063 if the SCM has not started this process.
         """

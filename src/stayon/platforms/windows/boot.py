@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import NoReturn
 
+    from stayon.platforms.windows.api import ServiceProcess
     from stayon.platforms.windows.dispatcher import Dispatcher
 
 # How long the SCM may take from the connection to the call; it gives us 30 s for the way there.
@@ -60,13 +61,22 @@ def understood(words: Sequence[str]) -> Line:
     )
 
 
+def of_system() -> ServiceProcess:
+    """The end of the SCM that the system gives a process."""
+    from stayon.platforms.windows.service_process import AdvapiServiceProcess
+
+    return AdvapiServiceProcess()
+
+
 class Boot:
-    """One start. ``connect`` is for a thread of its own, ``run`` for the main thread; *forget* is called when all that
-    every service needs has been imported.
+    """One start. ``connect`` is for a thread of its own, or comes first where *process* has been called by the SCM
+    already; ``run`` is for the main thread. *forget* is called when all that every service needs has been imported.
     """
 
-    def __init__(self, words: Sequence[str], forget: Callable[[], object]) -> None:
-        self._line, self._forget = understood(words), forget
+    def __init__(
+        self, line: Line, forget: Callable[[], object], process: Callable[[], ServiceProcess] = of_system
+    ) -> None:
+        self._line, self._forget, self._process = line, forget, process
         self._dispatcher: Dispatcher | None = None
         self._failure: BaseException | None = None
         self._is_logging = False
@@ -74,16 +84,13 @@ class Boot:
         self._made.acquire()
 
     def connect(self) -> None:
-        """Connect to the SCM, and stay so until STOPPED."""
+        """Connect to the SCM. Blocks as ``ServiceProcess.dispatch`` does."""
         try:
             from stayon.platforms.windows.bell import EventBell
             from stayon.platforms.windows.dispatcher import Dispatcher
-            from stayon.platforms.windows.service_process import AdvapiServiceProcess
 
             line = self._line
-            dispatcher = Dispatcher(
-                line.service, AdvapiServiceProcess(), EventBell, start_timeout_s=line.start_timeout_s
-            )
+            dispatcher = Dispatcher(line.service, self._process(), EventBell, start_timeout_s=line.start_timeout_s)
             dispatcher.on_late = self._late
             dispatcher.on_started = self._started
             self._dispatcher = dispatcher
@@ -200,9 +207,9 @@ class Boot:
 
 def use_site(venv: str) -> None:
     """What Python does at its start where it isn't told not to: site-packages, those of *venv* if it is given, and
-    their .pth files. An embeddable Python has its ``._pth`` file instead.
+    their .pth files. An embeddable Python has its ``._pth`` file instead, and a one-file program all that it needs.
     """
-    if not sys.flags.no_site or "site" in sys.modules or _has_own_path():
+    if getattr(sys, "frozen", False) or not sys.flags.no_site or "site" in sys.modules or _has_own_path():
         return
     if venv:
         sys.executable = os.path.join(venv, "Scripts", "python.exe")

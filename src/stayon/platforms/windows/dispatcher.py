@@ -182,10 +182,13 @@ class Dispatcher:
     def _start(self, arguments: Sequence[str]) -> None:
         """ServiceMain. It returns at once: the thread isn't needed."""
         self._arguments = tuple(arguments[1:])
+        self._state = states.START_PENDING
         self.handle = self._process.register(self._service, self._control)
         since = self._clock.monotonic()
         with self._telling:
-            self._tell_ahead(states.START_PENDING, pulse(since, since, self._start_timeout_s))
+            # (One that was asked to stop before anybody could hear it has been told so by now.)
+            if not self._is_stopping:
+                self._tell_ahead(states.START_PENDING, pulse(since, since, self._start_timeout_s))
         self._is_called = True
         self._called.release()
         if self.handle:

@@ -127,9 +127,9 @@ def main() -> None:
     modules = unpacked(PACKAGE)
     sys.meta_path.insert(0, modules)
     sys.path.append(PACKAGE.rpartition(SEPARATOR)[0])
-    from stayon.platforms.windows.boot import Boot
+    from stayon.platforms.windows.boot import Boot, understood
 
-    shared.append(Boot(sys.argv[1:], modules.clear))
+    shared.append(Boot(understood(sys.argv[1:]), modules.clear))
     ready.release()
     shared[0].run()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stayon.machine import Management
+from stayon.platforms.onefile.collect import remember_this
 from stayon.platforms.onefile.program import here
 from stayon.platforms.windows import export, pack
 from stayon.platforms.windows.accounts import WindowsAccounts
@@ -28,7 +29,7 @@ def management(clock: Clock) -> Management:
         preflight(manager, lambda account: bool(accounts.sid(account))),
         {"sc": _secured(export.sc_lines), "powershell": _secured(export.powershell)},
         # A program that is one file has it all in itself.
-        pack.write if here() is None else tuple,
+        pack.write if here() is None else remember_this,
     )
 
 

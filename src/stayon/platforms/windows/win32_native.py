@@ -1,5 +1,5 @@
-"""Win32 through the launcher of a one-file program, which calls what it is told: ``_ctypes`` would bring libffi, OLE and
-all that this needs, some megabytes.
+"""Win32 through the launcher of a one-file program, which calls what it is told: ``_ctypes`` would bring libffi, OLE,
+and what that needs, some megabytes.
 
 Whatever has an address is a ``bytearray`` here, which never changes its size. What has the same name here and in
 ``win32_ctypes`` does the same; only ``win32`` imports it.
@@ -7,15 +7,16 @@ Whatever has an address is a ``bytearray`` here, which never changes its size. W
 
 from __future__ import annotations
 
-from _functools import partial  # the C half of ``functools``
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from functools import partial
     from typing import Any, ClassVar
 
     _stayon: Any
 else:
+    from _functools import partial  # the C half of ``functools``
+
     import _stayon
 
 _FROM_SYSTEM, _IGNORE_INSERTS = 0x1000, 0x200  # FORMAT_MESSAGE_FROM_SYSTEM, _IGNORE_INSERTS
@@ -25,25 +26,27 @@ _LETTERS = 512
 class _Kind(type):
     """Of the types of values: ``X * 3`` makes arrays of three, whose elements can be read by their index."""
 
-    def __mul__(cls, length: int) -> Callable[[], bytearray]:
+    width_bytes = 0
+
+    def __mul__(cls: Any, length: int) -> Any:
         return partial(bytearray, length) if cls is BYTE else partial(_Array, cls, length)
 
 
 class _Simple(bytearray, metaclass=_Kind):
     """A number."""
 
-    size: ClassVar[int]
+    width_bytes: ClassVar[int] = 0
     is_signed: ClassVar[bool] = False
 
     def __init__(self, value: int | None = 0) -> None:
-        bytearray.__init__(self, self.size)
+        bytearray.__init__(self, self.width_bytes)
         self.value = value
 
     @classmethod
     def from_address(cls, address: int) -> Any:
         """A copy of what is there."""
         made = cls()
-        made[:] = _stayon.peek(address, cls.size)
+        made[:] = _stayon.peek(address, cls.width_bytes)
         return made
 
     @classmethod
@@ -54,8 +57,8 @@ class _Simple(bytearray, metaclass=_Kind):
     @classmethod
     def written(cls, value: int | None) -> bytes:
         """The bytes of a value, of which C would take so many bits."""
-        bits = 8 * cls.size
-        return ((value or 0) & ((1 << bits) - 1)).to_bytes(cls.size, "little")
+        bits = 8 * cls.width_bytes
+        return ((value or 0) & ((1 << bits) - 1)).to_bytes(cls.width_bytes, "little")
 
     @property
     def value(self) -> Any:
@@ -70,32 +73,32 @@ class _Simple(bytearray, metaclass=_Kind):
 class DWORD(_Simple):
     """32 bits without a sign."""
 
-    size = 4
+    width_bytes = 4
 
 
 class BOOL(_Simple):
     """0 is false."""
 
-    size = 4
+    width_bytes = 4
     is_signed = True
 
 
 class BYTE(_Simple):
     """8 bits without a sign."""
 
-    size = 1
+    width_bytes = 1
 
 
 class ULONGLONG(_Simple):
     """64 bits without a sign."""
 
-    size = 8
+    width_bytes = 8
 
 
 class POINTER(_Simple):
     """Any pointer or handle; ``value`` is the address, or None."""
 
-    size = 8
+    width_bytes = 8
 
     @classmethod
     def read(cls, raw: bytearray) -> Any:
@@ -117,11 +120,11 @@ class _Array(bytearray):
     """Several of one type."""
 
     def __init__(self, kind: type[_Simple], length: int) -> None:
-        bytearray.__init__(self, kind.size * length)
+        bytearray.__init__(self, kind.width_bytes * length)
         self._kind = kind
 
     def __getitem__(self, index: Any) -> Any:
-        size = self._kind.size
+        size = self._kind.width_bytes
         return self._kind.read(bytearray(memoryview(self)[index * size : (index + 1) * size]))
 
 
@@ -129,7 +132,7 @@ class _Field:
     """One of a structure's."""
 
     def __init__(self, kind: type[_Simple], offset: int) -> None:
-        self._kind, self._place = kind, slice(offset, offset + kind.size)
+        self._kind, self._place = kind, slice(offset, offset + kind.width_bytes)
 
     def __get__(self, structure: bytearray, _type: object = None) -> Any:
         return self._kind.read(structure[self._place])
@@ -138,23 +141,23 @@ class _Field:
         structure[self._place] = self._kind.written(value)
 
 
-class Structure(bytearray):
+class Structure(bytearray, metaclass=_Kind):
     """A C struct: ``_fields_`` lists names and types, in C's order."""
 
     _fields_: ClassVar[tuple[tuple[str, Any], ...]] = ()
-    size: ClassVar[int]
+    width_bytes: ClassVar[int] = 0
 
     def __init_subclass__(cls) -> None:
         offset, widest = 0, 1
         for name, kind in cls._fields_:
-            offset += -offset % kind.size
+            offset += -offset % kind.width_bytes
             setattr(cls, name, _Field(kind, offset))
-            offset += kind.size
-            widest = max(widest, kind.size)
-        cls.size = offset + -offset % widest
+            offset += kind.width_bytes
+            widest = max(widest, kind.width_bytes)
+        cls.width_bytes = offset + -offset % widest
 
     def __init__(self, *values: Any, **named: Any) -> None:
-        bytearray.__init__(self, self.size)
+        bytearray.__init__(self, self.width_bytes)
         for (name, _kind), value in zip(self._fields_, values, strict=False):
             setattr(self, name, value)
         for name, value in named.items():
@@ -195,7 +198,9 @@ def bound(library: Any, function: str, prototype: str) -> Callable[..., Any]:
     """A function of *library*, which has its handle as ``_handle``. Raises ``AttributeError`` if it has none of that
     name.
     """
-    return partial(_stayon.call, _stayon.symbol(library._handle, function), prototype)  # noqa: SLF001  # see above
+    address = _stayon.symbol(library._handle, function)  # noqa: SLF001  # see above
+    found: Callable[..., Any] = partial(_stayon.call, address, prototype)
+    return found
 
 
 def callback(prototype: str, function: Callable[..., object]) -> Any:
@@ -207,7 +212,8 @@ def callback(prototype: str, function: Callable[..., object]) -> Any:
 
 def locking(address: int, prototype: str) -> Callable[..., Any]:
     """The function at *address*, called without letting other threads run meanwhile."""
-    return partial(_stayon.call, address, "!" + prototype)
+    found: Callable[..., Any] = partial(_stayon.call, address, "!" + prototype)
+    return found
 
 
 def function_address(function: Any) -> int:
@@ -246,7 +252,7 @@ def address_of(value: Any) -> int:
 
 def size_of(value: Any) -> int:
     """How many bytes *value*, or a value of the type *value*, has."""
-    return int(value.size) if isinstance(value, type) else len(value)
+    return value.width_bytes if isinstance(value, _Kind) else len(value)
 
 
 def text_buffer(length: int) -> Any:

@@ -1,0 +1,111 @@
+"""What a program is put together from, once all that is asked for has been had: nothing is written yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from stayon.build import cache, declaration, dependencies, graph, library, payload, runtimes, sources, wheels
+from stayon.build.declaration import Declaration
+from stayon.build.graph import Frozen
+from stayon.build.interpreter import Interpreter
+from stayon.build.payload import Module
+from stayon.build.recipe import Recipe
+from stayon.build.runtimes import Chosen, Runtime
+from stayon.errors import UsageError
+
+# Called with what is being done, and how much of it is done (0 to 1).
+Tell = Callable[[str, float], object]
+
+
+@dataclass(frozen=True)
+class Kit:
+    """*modules* are all that are built in; *own* files, by place, go into the program's set; *chosen* are those of the
+    interpreter.
+    """
+
+    recipe: Recipe
+    declared: Declaration
+    runtime: Runtime
+    compiler: Interpreter
+    frozen: Frozen
+    modules: tuple[Module, ...]
+    own: Mapping[str, str]
+    chosen: Chosen
+
+    @property
+    def module(self) -> str:
+        """The module that has the service."""
+        return self.frozen.program
+
+    @property
+    def version(self) -> str:
+        """The program's own version."""
+        return self.recipe.version or self.declared.version or "0.0.0"
+
+
+def gathered(recipe: Recipe, tell: Tell) -> Kit:
+    """All that *recipe* needs. Blocks: some of it may be fetched. Raises ``StayonError``."""
+    tell("program", 0.0)
+    declared = declaration.of(recipe.program, recipe.attribute) if recipe.is_file else Declaration()
+    tell("runtime", 0.0)
+    runtime, compiler = sources.found(recipe, lambda done, size: tell("runtime", done / size if size else 0.0))
+    tell("dependencies", 0.0)
+    folder = os.path.dirname(os.path.abspath(recipe.program)) if recipe.is_file else os.getcwd()
+    wanted = dependencies.wanted(recipe.program, folder, recipe.requirements)
+    packages = wheels.install(
+        wanted.requirements, target=recipe.target.name, python=runtime.minor, cache=cache.directory("wheels"),
+        offline=recipe.is_offline,
+    )  # fmt: skip
+    tell("modules", 0.0)
+    frozen = graph.freeze(graph.Order(
+        program=recipe.program, interpreter=compiler.path, packages=packages, include=recipe.include,
+        exclude=recipe.exclude, keep_source=recipe.keeps_source, directory=folder, cache=cache.directory("modules"),
+        library=library.Library(
+            place=runtime.stdlib, extensions=runtime.extensions, builtins=runtime.builtins,
+            platform="win32" if recipe.target.is_windows else "linux", minor=runtime.minor,
+        ),
+    ))  # fmt: skip
+    used = [module.name for module in frozen.modules if module.flags & payload.LIBRARY]
+    return Kit(
+        recipe, declared, runtime, compiler, frozen, _placed(frozen.modules, recipe), _own(frozen, recipe),
+        runtimes.chosen(runtime, used, _for_others(frozen, runtime)),
+    )  # fmt: skip
+
+
+def _placed(modules: tuple[Module, ...], recipe: Recipe) -> tuple[Module, ...]:
+    """*modules*; the program's own are where its data is, if that is built in."""
+    if not recipe.data:
+        return modules
+    return tuple(replace(module, flags=module.flags & ~payload.BESIDE) for module in modules)
+
+
+def _own(frozen: Frozen, recipe: Recipe) -> dict[str, str]:
+    found = {name: path for name, path, *_ in frozen.program_files}
+    for path, place in recipe.data:
+        if place in found:
+            raise UsageError(
+                f"two files are to be at {place}", where=path, hint="Give one of them another: --data FILE=PLACE.",
+                code="build.data",
+            )  # fmt: skip
+        found[place] = path
+    return found
+
+
+def _for_others(frozen: Frozen, runtime: Runtime) -> list[str]:
+    """Files of the runtime that extensions of distributions ask for by name (Windows): python3.dll, and C++'s."""
+    from stayon.build import pe
+    from stayon.build.elf import FormatError
+
+    if not runtime.target.is_windows:
+        return []
+    wanted: set[str] = set()
+    for _, path, *_ in frozen.program_files:
+        if path.lower().endswith((".pyd", ".dll")):
+            with open(path, "rb") as file:
+                try:
+                    wanted |= {name.lower() for name in pe.imports(file.read())}
+                except FormatError:
+                    continue  # a PE of another kind is data to us
+    return [name for name in ("python3.dll", "vcruntime140_1.dll") if name in wanted]
