@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -18,6 +19,15 @@ static const char SHARED[] = "/var/lib/stayon/runtime";
 
 static bool is_root(void) {
     return geteuid() == 0;
+}
+
+/* stat(2) and its kin as system calls: glibc's functions of these names are new in 2.33, the structure is the kernel's. */
+static int status_at(const char *path, struct stat *status, int flags) {
+    return (int)syscall(SYS_newfstatat, AT_FDCWD, path, status, flags);
+}
+
+static int status_of(int descriptor, struct stat *status) {
+    return (int)syscall(SYS_fstat, descriptor, status);
 }
 
 static int of(int status) {
@@ -92,7 +102,7 @@ int system_root_trusted(Root *root, char *why, size_t why_room) {
         memcpy(path.text, real, end);
         path.text[end] = 0;
         struct stat status;
-        const char *reason = lstat(path.text, &status) == -1 ? strerror(errno) : distrust(&status, end == size);
+        const char *reason = status_at(path.text, &status, AT_SYMLINK_NOFOLLOW) == -1 ? strerror(errno) : distrust(&status, end == size);
         if (reason != NULL) {
             (void)snprintf(why, why_room, "%s %s", path.text, reason);
             return EPERM;
@@ -124,7 +134,7 @@ int system_directory_make(const Path *path, bool is_shared) {
         return of(chmod(path->text, mode)); /* whatever the umask is */
     int error = errno; /* an automatic or read-only file system may say something else of what is there */
     struct stat status;
-    return stat(path->text, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : error;
+    return status_at(path->text, &status, 0) == 0 && S_ISDIR(status.st_mode) ? 0 : error;
 }
 
 int system_directory_sync(const Path *path) {
@@ -181,7 +191,7 @@ int system_list(const Path *path, int (*each)(const char *name, void *context), 
 
 int system_file_size(const Path *path, uint64_t *size) {
     struct stat status;
-    if (lstat(path->text, &status) == -1)
+    if (status_at(path->text, &status, AT_SYMLINK_NOFOLLOW) == -1)
         return errno;
     *size = (uint64_t)status.st_size;
     return S_ISREG(status.st_mode) ? 0 : EINVAL;
@@ -213,8 +223,8 @@ static void nothing(int number) {
 /* Whether the path still leads to what was opened: it may have been removed, and made anew, meanwhile. */
 static bool is_still(const Path *path, int descriptor) {
     struct stat now, opened;
-    return lstat(path->text, &now) == 0 && fstat(descriptor, &opened) == 0 && now.st_dev == opened.st_dev &&
-           now.st_ino == opened.st_ino;
+    return status_at(path->text, &now, AT_SYMLINK_NOFOLLOW) == 0 && status_of(descriptor, &opened) == 0 &&
+           now.st_dev == opened.st_dev && now.st_ino == opened.st_ino;
 }
 
 /* flock(2) waits for ever; a timer that keeps ticking gets it out. */
@@ -256,7 +266,7 @@ int system_hold(const Path *directory, const Path *witness, Handle *held) {
     if (descriptor == -1)
         return errno;
     struct stat status;
-    int error = of(fstat(descriptor, &status));
+    int error = of(status_of(descriptor, &status));
     if (error == 0 && distrust(&status, true) != NULL)
         error = EPERM;
     if (error == 0)

@@ -62,11 +62,18 @@ static PyObject *names(PyObject *module, PyObject *nothing) {
     return tuple;
 }
 
+static PyObject *settle(PyObject *module, PyObject *nothing) {
+    (void)module, (void)nothing;
+    system_settle(payload.bytes, payload.header->size, payload.directories);
+    return python_none();
+}
+
 static const PyMethodDef METHODS[] = {
     {"find", find, METH_O, "find(name) -> None | (flags, origin, index)"},
     {"code", code, METH_O, "code(index) -> the module's code object, or None if it has none"},
     {"source", source, METH_O, "source(index) -> bytes, compressed by zlib; empty: not kept"},
     {"names", names, METH_NOARGS, "names() -> of all modules"},
+    {"settle", settle, METH_NOARGS, "settle(): gives back the memory that only the start needed; once, when idle"},
     {NULL, NULL, 0, NULL},
 };
 

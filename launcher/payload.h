@@ -31,7 +31,8 @@ typedef struct {
 } Header;
 
 enum { MODULE_PACKAGE = 1, MODULE_FROZEN = 2, MODULE_NATIVE = 4, MODULE_NAMESPACE = 8, MODULE_BESIDE = 16,
-       MODULE_LIBRARY = 32 };
+       MODULE_LIBRARY = 32,
+       MODULE_PACKED = 64 };
 
 typedef struct {
     uint32_t name;         /* text: "requests.sessions" */
@@ -40,7 +41,7 @@ typedef struct {
     uint32_t code, code_size;       /* marshalled */
     uint32_t source, source_size;   /* zlib; 0: not kept */
     uint32_t origin;       /* text: "requests/sessions.py", with "/" */
-    uint32_t reserved;
+    uint32_t unpacked;     /* PACKED: code is LZMA, as FILE_LZMA, and becomes this many bytes */
 } Module;
 
 enum { FILE_STORED = 0, FILE_LZMA = 1, FILE_LZMA_BCJ = 2 }; /* LZMA: LZMA1, raw, lc=3 lp=0 pb=2, end by size; BCJ: x86 filter after it */

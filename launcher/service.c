@@ -256,9 +256,9 @@ DWORD service_tell(SERVICE_STATUS status) {
     if (!service.is_stopped && !is_behind) {
         if (status.dwCurrentState != service.told.dwCurrentState)
             service.periods = 0;
-        if (status.dwCheckPoint != 0 && service.periods > 1) {
-            status.dwCheckPoint += service.periods - 1;
-            status.dwWaitHint += (service.periods - 1) * GROWTH_MS;
+        if (status.dwCheckPoint != 0) {
+            status.dwCheckPoint += service.periods;
+            status.dwWaitHint += service.periods * GROWTH_MS;
         }
         error = tell(&status);
     }

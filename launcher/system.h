@@ -3,7 +3,7 @@
  * Paths are UTF-8 (on Linux: the system's bytes), absolute, with the system's separator, of at most PATH_ROOM bytes with
  * the zero. Functions that can fail return 0 for success, else the system's error (errno, GetLastError), which
  * system_error_text() words. Nothing here says anything: the callers do, by failed() of messages.h. All of it is called
- * by the main thread alone, before Python starts.
+ * by the main thread alone, before Python starts, but for system_settle().
  *
  * The shared C files use of the C library only memcpy memmove memset memcmp strlen strcmp: on Windows there is none.
  */
@@ -104,6 +104,10 @@ void *system_load(const Path *path, char *why, size_t why_room);
 void *system_symbol(void *library, const char *name);
 
 unsigned long system_process_id(void);
+
+/* Gives memory back that only the start needed: what was read of the payload and of the libraries of *directory* and is
+ * on disk, what malloc keeps. It comes back where it is used again. Any thread may call it. */
+void system_settle(const void *payload, size_t size, const Path *directory);
 
 /* What the system says about an error: no line break, no full stop at its end. */
 void system_error_text(int error, char *text, size_t room);

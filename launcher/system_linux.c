@@ -6,12 +6,13 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -62,16 +63,16 @@ static uint64_t end_of_elf(Handle file) {
 }
 
 static int map(Place *place, uint64_t offset) {
-    struct stat status;
     char magic[sizeof PAYLOAD_MAGIC - 1];
-    if (fstat((int)place->file, &status) == -1)
+    off_t size = lseek((int)place->file, 0, SEEK_END);
+    if (size == -1)
         return errno;
-    if ((uint64_t)status.st_size < offset + sizeof(Header) || system_read(place->file, offset, magic, sizeof magic) != 0 ||
+    if ((uint64_t)size < offset + sizeof(Header) || system_read(place->file, offset, magic, sizeof magic) != 0 ||
         memcmp(magic, PAYLOAD_MAGIC, sizeof magic) != 0)
         return 0;
     uint64_t skipped = offset % (uint64_t)sysconf(_SC_PAGESIZE); /* pages of 64 KB: on arm64 */
     place->offset = offset;
-    place->room = (uint64_t)status.st_size - offset;
+    place->room = (uint64_t)size - offset;
     uint8_t *bytes = mmap(NULL, place->room + skipped, PROT_READ, MAP_PRIVATE, (int)place->file, (off_t)(offset - skipped));
     if (bytes == MAP_FAILED)
         return errno;
@@ -121,6 +122,40 @@ void system_forget(const void *bytes, size_t size) {
     uintptr_t start = ((uintptr_t)bytes + page - 1) / page * page, end = ((uintptr_t)bytes + size) / page * page;
     if (end > start)
         (void)madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+/* Whether relocation, or somebody, may have written to pages that are no longer writable: their content is not the
+ * file's. */
+static bool has_text_relocations(const struct dl_phdr_info *object) {
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        if (object->dlpi_phdr[i].p_type != PT_DYNAMIC)
+            continue;
+        const ElfW(Dyn) *entry = (const ElfW(Dyn) *)(object->dlpi_addr + object->dlpi_phdr[i].p_vaddr);
+        for (; entry->d_tag != DT_NULL; entry++)
+            if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0))
+                return true;
+    }
+    return false;
+}
+
+/* Only the interpreter's own files: who knows what others have done to theirs. */
+static int settle_library(struct dl_phdr_info *object, size_t size, void *context) {
+    (void)size;
+    const Path *directory = context;
+    if (strncmp(object->dlpi_name, directory->text, strlen(directory->text)) != 0 || has_text_relocations(object))
+        return 0;
+    for (int i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = object->dlpi_phdr + i;
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_W) == 0)
+            system_forget((const void *)(object->dlpi_addr + part->p_vaddr), part->p_memsz);
+    }
+    return 0;
+}
+
+void system_settle(const void *payload, size_t size, const Path *directory) {
+    system_forget(payload, size);
+    (void)dl_iterate_phdr(settle_library, (void *)directory);
+    (void)malloc_trim(0);
 }
 
 void *system_pages(size_t size) {

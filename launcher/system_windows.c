@@ -118,6 +118,13 @@ void system_forget(const void *bytes, size_t size) {
     (void)VirtualUnlock((void *)bytes, size);
 }
 
+/* Takes all pages out of the working set: those that are used come back
+ * (https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-setprocessworkingsetsize). */
+void system_settle(const void *payload_bytes, size_t size, const Path *directory) {
+    (void)payload_bytes, (void)size, (void)directory;
+    (void)SetProcessWorkingSetSize(GetCurrentProcess(), (SIZE_T)-1, (SIZE_T)-1);
+}
+
 void *system_pages(size_t size) {
     return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 import stayon
@@ -43,37 +43,49 @@ def build(recipe: Recipe, signer: Signer | None, tell: Tell) -> Built:
     launcher = b"" if recipe.layout == "trusted" else _launcher(recipe)
     with Output(recipe.output) as output:
         gathered = kit.gathered(recipe, tell)
-        if recipe.layout == "trusted":
-            return trusted.built(gathered, output, tell)
-        tell("packing", 0.0)
-        sets = _sets(gathered, tell)
-        parts = _parts(gathered, sets, launcher)
-        about = _about(gathered, parts)
-        carried = payload.written(Payload(
-            gathered.runtime.minor, gathered.modules, sets, json.dumps(about, sort_keys=True).encode(),
-            abi.numbers(gathered.runtime.minor, recipe.target.system), BOOT, gathered.runtime.library,
-        ))  # fmt: skip
-        tell("writing", 0.0)
-        name = recipe.name + recipe.target.suffix
-        names = [name]
-        if recipe.layout == "pair":
-            path = output.put(name, launcher, is_executable=True)
-            output.put(f"{recipe.name}.pkg", carried)
-            names.append(f"{recipe.name}.pkg")
+        if launcher:
+            built = _put(gathered, launcher, signer, (output, tell))
         else:
-            path = output.put(name, image.with_payload(_branded(gathered, launcher), carried), is_executable=True)
-        if signer is not None:
-            tell("signing", 0.0)
-            sign.sign(path, signer, gathered.declared.description or recipe.name)
-        with open(path, "rb") as file:
-            made = file.read()
-        digest = sha256(made).hexdigest()
-        output.put(f"{recipe.name}.cdx.json", bill.of(gathered, digest))
+            digest, parts, unsigned = trusted.put(gathered, output, tell)
+            names = (f"{recipe.name}/{recipe.name}{recipe.target.suffix}", recipe.name, f"{recipe.name}.cdx.json")
+            warning = (f"nobody has signed {', '.join(unsigned)}",) if unsigned else ()
+            built = Built(names[0], names, digest, sum(parts.values()), parts, _about(gathered, parts), warning)
         output.commit()
     tell("done", 1.0)
-    paths = tuple(os.path.join(recipe.output, name) for name in (*names, f"{recipe.name}.cdx.json"))
-    size = len(made) + (len(carried) if recipe.layout == "pair" else 0)
-    return Built(paths[0], paths, digest, size, parts, about, gathered.frozen.warnings, gathered.frozen.left_out)
+    return replace(
+        built, path=os.path.join(recipe.output, built.path),
+        files=tuple(os.path.join(recipe.output, name) for name in built.files),
+        warnings=(*built.warnings, *gathered.frozen.warnings), left_out=gathered.frozen.left_out,
+    )  # fmt: skip
+
+
+def _put(gathered: Kit, launcher: bytes, signer: Signer | None, to: tuple[Output, Tell]) -> Built:
+    """Write the program, what belongs to it, and its bill of materials."""
+    recipe, (output, tell) = gathered.recipe, to
+    tell("packing", 0.0)
+    sets = _sets(gathered, tell)
+    parts = _parts(gathered, sets, launcher)
+    about = _about(gathered, parts)
+    carried = payload.written(Payload(
+        gathered.runtime.minor, gathered.modules, sets, json.dumps(about, sort_keys=True).encode(),
+        abi.numbers(gathered.runtime.minor, recipe.target.system), BOOT, gathered.runtime.library,
+    ))  # fmt: skip
+    tell("writing", 0.0)
+    name, bill_name, beside = recipe.name + recipe.target.suffix, f"{recipe.name}.cdx.json", ()
+    if recipe.layout == "pair":
+        path, beside = output.put(name, launcher, is_executable=True), (f"{recipe.name}.pkg",)
+        output.put(beside[0], carried)
+    else:
+        path = output.put(name, image.with_payload(_branded(gathered, launcher), carried), is_executable=True)
+    if signer is not None:
+        tell("signing", 0.0)
+        sign.sign(path, signer, gathered.declared.description or recipe.name)
+    with open(path, "rb") as file:
+        made = file.read()
+    digest = sha256(made).hexdigest()
+    output.put(bill_name, bill.of(gathered, digest))
+    size = len(made) + (len(carried) if beside else 0)
+    return Built(name, (name, *beside, bill_name), digest, size, parts, about)
 
 
 def _launcher(recipe: Recipe) -> bytes:

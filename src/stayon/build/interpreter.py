@@ -13,7 +13,7 @@ from stayon.errors import UnavailableError
 
 PROBE_TIMEOUT_S = 30
 _PROBE = """
-import _imp, json, sys, sysconfig
+import _imp, importlib.util, json, sys, sysconfig
 get = sysconfig.get_config_var
 print(json.dumps({
     "version": sys.version_info[:3],
@@ -23,6 +23,7 @@ print(json.dumps({
     "directories": [get("LIBDIR") or "", sys.base_prefix + "/lib"],
     "extensions": get("DESTSHARED") or "",
     "suffixes": _imp.extension_suffixes(),
+    "magic": importlib.util.MAGIC_NUMBER.hex(),
     "is_usual": sys.implementation.name == "cpython" and not get("Py_GIL_DISABLED"),
 }))
 """
@@ -31,7 +32,8 @@ print(json.dumps({
 @dataclass(frozen=True)
 class Interpreter:
     """What the interpreter at *path* says of itself. *library*: the file of libpython, "" if it is built in;
-    *extensions*: the directory of its own extension modules. *is_usual*: CPython with its lock.
+    *extensions*: the directory of its own extension modules; *magic*: how its compiled files begin. *is_usual*: CPython
+    with its lock.
     """
 
     path: str
@@ -42,6 +44,7 @@ class Interpreter:
     directories: tuple[str, ...]
     extensions: str
     suffixes: tuple[str, ...]
+    magic: bytes
     is_usual: bool
 
 
@@ -54,7 +57,7 @@ def asked(path: str) -> Interpreter:
         major, minor, micro = told["version"]
         return Interpreter(
             path, (major, minor, micro), frozenset(told["builtins"]), told["stdlib"], told["library"],
-            tuple(told["directories"]), told["extensions"], tuple(told["suffixes"]), told["is_usual"],
+            tuple(told["directories"]), told["extensions"], tuple(told["suffixes"]), bytes.fromhex(told["magic"]), told["is_usual"],
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise UnavailableError(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from stayon.build import cache, declaration, dependencies, graph, library, payload, runtimes, sources, wheels
+from stayon.build import cache, declaration, graph, library, payload, runtimes, sources
 from stayon.build.declaration import Declaration
 from stayon.build.graph import Frozen
 from stayon.build.interpreter import Interpreter
@@ -14,6 +14,11 @@ from stayon.build.payload import Module
 from stayon.build.recipe import Recipe
 from stayon.build.runtimes import Chosen, Runtime
 from stayon.errors import UsageError
+
+_FOR_TRUSTED = (
+    "_ctypes", "site", "stayon.platforms.windows.entry", "stayon.platforms.windows.pack",
+    "stayon.platforms.windows.win32_ctypes",
+)  # fmt: skip
 
 # Called with what is being done, and how much of it is done (0 to 1).
 Tell = Callable[[str, float], object]
@@ -53,16 +58,20 @@ def gathered(recipe: Recipe, tell: Tell) -> Kit:
     runtime, compiler = sources.found(recipe, lambda done, size: tell("runtime", done / size if size else 0.0))
     tell("dependencies", 0.0)
     folder = os.path.dirname(os.path.abspath(recipe.program)) if recipe.is_file else os.getcwd()
-    wanted = dependencies.wanted(recipe.program, folder, recipe.requirements)
-    packages = wheels.install(
-        wanted.requirements, target=recipe.target.name, python=runtime.minor, cache=cache.directory("wheels"),
-        offline=recipe.is_offline,
-    )  # fmt: skip
+    packages = ""
+    if os.path.isfile(os.path.join(os.path.dirname(__file__), "dependencies.py")):
+        from stayon.build import dependencies, wheels
+
+        wanted = dependencies.wanted(recipe.program, folder, recipe.requirements)
+        packages = wheels.install(
+            wanted.requirements, target=recipe.target.name, python=runtime.minor, cache=cache.directory("wheels"),
+            offline=recipe.is_offline,
+        )  # fmt: skip
     tell("modules", 0.0)
     frozen = graph.freeze(graph.Order(
-        program=recipe.program, interpreter=compiler.path, packages=packages, include=recipe.include,
-        exclude=recipe.exclude, keep_source=recipe.keeps_source, directory=folder, cache=cache.directory("modules"),
-        library=library.Library(
+        program=recipe.program, interpreter=compiler.path, packages=packages, include=_included(recipe),
+        exclude=recipe.exclude, keep_source=recipe.keeps_source or recipe.layout == "trusted", directory=folder,
+        cache=cache.directory("modules"), library=library.Library(
             place=runtime.stdlib, extensions=runtime.extensions, builtins=runtime.builtins,
             platform="win32" if recipe.target.is_windows else "linux", minor=runtime.minor,
         ),
@@ -74,6 +83,11 @@ def gathered(recipe: Recipe, tell: Tell) -> Kit:
     )  # fmt: skip
 
 
+def _included(recipe: Recipe) -> tuple[str, ...]:
+    """What is asked for, and what a layout needs: without a launcher, Windows is called by ctypes."""
+    return (*recipe.include, *_FOR_TRUSTED) if recipe.layout == "trusted" else recipe.include
+
+
 def _placed(modules: tuple[Module, ...], recipe: Recipe) -> tuple[Module, ...]:
     """*modules*; the program's own are where its data is, if that is built in."""
     if not recipe.data:
@@ -82,7 +96,7 @@ def _placed(modules: tuple[Module, ...], recipe: Recipe) -> tuple[Module, ...]:
 
 
 def _own(frozen: Frozen, recipe: Recipe) -> dict[str, str]:
-    found = {name: path for name, path, *_ in frozen.program_files}
+    found = {name: path for name, path, _ in frozen.program_files}
     for path, place in recipe.data:
         if place in found:
             raise UsageError(
@@ -101,7 +115,7 @@ def _for_others(frozen: Frozen, runtime: Runtime) -> list[str]:
     if not runtime.target.is_windows:
         return []
     wanted: set[str] = set()
-    for _, path, *_ in frozen.program_files:
+    for _, path, _ in frozen.program_files:
         if path.lower().endswith((".pyd", ".dll")):
             with open(path, "rb") as file:
                 try:

@@ -78,11 +78,11 @@ HEAVY = frozenset((
     "asyncio", "bdb", "bz2", "cProfile", "calendar", "cgi", "cmd", "code", "codeop", "compileall",
     "concurrent.futures.process", "configparser", "csv", "ctypes", "curses", "dataclasses", "dbm", "decimal", "difflib", "dis",
     "distutils", "doctest", "email", "ensurepip", "fractions", "ftplib", "getopt", "gettext", "gzip", "html", "http",
-    "idlelib", "imaplib", "importlib.metadata", "importlib.resources", "inspect", "lib2to3",
+    "idlelib", "imaplib", "importlib.metadata", "importlib.readers", "importlib.resources", "inspect", "lib2to3",
     "logging", "lzma", "mailbox", "mimetypes", "multiprocessing", "netrc", "nntplib", "optparse", "pdb",
     "pickle", "pickletools", "pkgutil", "platform", "plistlib", "poplib", "profile", "pstats", "py_compile", "pydoc",
     "pydoc_data", "readline", "rlcompleter", "runpy", "secrets", "shelve", "site", "smtplib", "sqlite3", "ssl",
-    "statistics", "sysconfig", "tarfile", "telnetlib", "test", "timeit", "tkinter", "tokenize", "trace", "tracemalloc",
+    "statistics", "sysconfig", "tarfile", "telnetlib", "test", "timeit", "tkinter", "trace", "tracemalloc",
     "tty", "turtle", "turtledemo", "typing", "unicodedata", "unittest", "urllib.request", "urllib.robotparser", "uuid",
     "venv", "webbrowser", "wsgiref", "xml", "xmlrpc", "zipapp", "zipfile", "zoneinfo",
 ))  # fmt: skip
@@ -108,6 +108,7 @@ HIDDEN = {
     "array": ("collections.abc",),
     "datetime": ("_strptime",),
     "faulthandler": ("traceback",),
+    "importlib.resources": ("importlib.readers",),
     "zoneinfo": ("importlib.resources",),
 }
 
@@ -152,7 +153,7 @@ NOT_THERE = {
         *_ELSEWHERE, "stayon.platforms.daemon", "stayon.platforms.systemd", "stayon.platforms.journald",
         "stayon.platforms.journal_reader", "stayon.platforms.unix", "stayon.platforms.unix_access",
         "stayon.platforms.unix_command", "stayon.platforms.unix_entry", "stayon.platforms.init",
-        "stayon.platforms.init_process", "stayon.platforms.tree", "stayon.platforms.sentry", "stayon.platforms.inotify",
+        "stayon.platforms.init_process", "stayon.platforms.tree", "stayon.platforms.inotify",
         "stayon.platforms.libc", "stayon.platforms.lock", "stayon.platforms.launcher", "stayon.platforms.poller",
         "stayon.platforms.signals", "stayon.platforms.resident", "stayon.platforms.run_mark",
         "stayon.platforms.process_table", "stayon.platforms.process", "stayon.platforms.door",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import lzma
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from hashlib import sha256
 
 from stayon.build import payload
-from stayon.build.payload import PackedFile
+from stayon.build.payload import Module, PackedFile
 
 # The launcher's decoder knows these alone; how hard to look for matches is the packer's own affair.
 _LZMA = {
@@ -47,6 +48,22 @@ def _packed(name: str, content: bytes, flags: int, is_x86: bool, cache: str) -> 
     if len(squeezed) >= len(content):
         return PackedFile(name, content, len(content), digest, payload.STORED, flags)
     return PackedFile(name, squeezed, len(content), digest, way, flags)
+
+
+def with_packed(modules: Sequence[Module], names: Collection[str]) -> tuple[Module, ...]:
+    """*modules*; the code of those called *names* is packed. None of them may be one of the interpreter's own table."""
+
+    def one(module: Module) -> Module:
+        if module.name not in names or not module.code:
+            return module
+        # A code that is smaller than the window needs no larger one, which would have to be cleared for each.
+        window = max(4096, 1 << len(module.code).bit_length())
+        code = lzma.compress(module.code, lzma.FORMAT_RAW, filters=[{**_LZMA, "dict_size": window}])
+        flags = module.flags & ~payload.FROZEN | payload.PACKED
+        return replace(module, flags=flags, code=code, unpacked=len(module.code))
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return tuple(pool.map(one, modules))
 
 
 def _filters(way: int) -> list[dict[str, int]]:

@@ -12,8 +12,8 @@ MAGIC = b"stayon\r\n"
 FORMAT = 1
 PAGE = 4096
 
-# Flags of modules. (LIBRARY: an extension of Python's own, a file of set 0.)
-PACKAGE, FROZEN, NATIVE, NAMESPACE, BESIDE, LIBRARY = 1, 2, 4, 8, 16, 32
+# Flags of modules. (LIBRARY: an extension of Python's own, a file of set 0. PACKED: its code is LZMA, as a file's.)
+PACKAGE, FROZEN, NATIVE, NAMESPACE, BESIDE, LIBRARY, PACKED = 1, 2, 4, 8, 16, 32, 64
 # Filters of files, and their flags.
 STORED, LZMA, LZMA_BCJ = range(3)
 PRELOAD, EXECUTABLE = 1, 2
@@ -28,7 +28,7 @@ _SET = Struct("<3I")
 @dataclass(frozen=True)
 class Module:
     """A module: marshalled *code* (none of a namespace, or of an extension), *source* compressed by zlib (b"": not
-    kept), and its file's place *origin*.
+    kept), and its file's place *origin*. *unpacked*: how many bytes a packed code becomes.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Module:
     origin: str
     code: bytes = b""
     source: bytes = b""
+    unpacked: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def written(payload: Payload) -> bytes:
     sources = [to.put(module.source, 1) if module.source else 0 for module in modules]
     packed = [to.put(file.packed, PAGE if file.filter == STORED else 16) for file in files]
     table = to.put(b"".join(
-        _MODULE.pack(name, module.flags, code, len(module.code), source, len(module.source), origin, 0)
+        _MODULE.pack(name, module.flags, code, len(module.code), source, len(module.source), origin, module.unpacked)
         for module, code, source, (name, origin) in zip(modules, codes, sources, texts, strict=True)
     ))  # fmt: skip
     file_table = to.put(b"".join(

@@ -50,7 +50,7 @@ def _places(folder: str) -> dict[str, str]:
     for inside in _FOLDERS:
         place = os.path.join(folder, inside)
         for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
-            if name.lower().endswith((".dll", ".pyd")) and not name.lower().endswith(("_d.dll", "_d.pyd")):
+            if name.lower() == "python.exe" or name.lower().endswith((".dll", ".pyd")) and not name.lower().endswith(("_d.dll", "_d.pyd")):
                 found.setdefault(name, os.path.join(place, name))
     return found
 

@@ -230,6 +230,13 @@ def _ask_to_stop(service: Peer, timeout_s: float) -> None:
 
 def restart(call: Call) -> int:
     """Stop it and have it start again, and wait until it is RUNNING."""
+    after = restarted(call)
+    answer(call, {"state": "RUNNING"}, f"{call.name} {after.text}")
+    return exits.DONE
+
+
+def restarted(call: Call) -> Reading:
+    """How it is after it has been started again. Raises ``StayonError``."""
     service, timeout_s = peer(call), timeout_s_of(call, STOP_S)
     before = service.read().status
     service.ask("restart", min(timeout_s, ANSWER_S))
@@ -247,9 +254,7 @@ def restart(call: Call) -> int:
             and _settled(found)
         )
 
-    after = _wait(service, again, "restart", timeout_s)
-    answer(call, {"state": "RUNNING"}, f"{call.name} {after.text}")
-    return exits.DONE
+    return _wait(service, again, "restart", timeout_s)
 
 
 def pause(call: Call) -> int:

@@ -4,39 +4,110 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from stayon import exits
+from stayon.build import assemble, kit, sign, sizes
 from stayon.build import recipe as recipes
-from stayon.build.assemble import assembled
-from stayon.build.recipe import Recipe
+from stayon.build.assemble import Built
+from stayon.build.recipe import LAYOUTS, SOURCES, Recipe
 from stayon.build.targets import target_of
 from stayon.cli.command import answer
+from stayon.cli.progress import Progress
 from stayon.cli.target import split
+from stayon.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from stayon.cli.command import Call
 
 
 def build(call: Call) -> int:
-    """Make the file."""
+    """Build what the words say, and print what came of it."""
     recipe = _recipe(call)
-    os.makedirs(recipe.output, exist_ok=True)
-    place = os.path.join(recipe.output, recipe.name + recipe.target.suffix)
-    made = assembled(recipe)
-    with open(place, "wb") as file:
-        file.write(made)
-    os.chmod(place, 0o755)
-    answer(call, {"path": place, "size": len(made)}, f"{place}: {len(made):,} bytes")
+    signer = sign.checked(call.given["sign"], call.given.get("timestamp", "")) if "sign" in call.given else None
+    _refuse_contradictions(recipe, signer)
+    begun = time.monotonic()
+    with Progress() as progress:
+        if "explain" in call.given:
+            gathered = kit.gathered(recipe, progress.tell)
+            progress.clear()
+            answer(call, {"explained": gathered.frozen.explain(call.given["explain"])}, gathered.frozen.explain(call.given["explain"]))
+            return exits.DONE
+        built = assemble.build(recipe, signer, progress.tell)
+    answer(call, _fields(built), _text(built, time.monotonic() - begun))
     return exits.DONE
 
 
 def _recipe(call: Call) -> Recipe:
     given = call.given
     program, attribute = split(call.target or os.path.abspath(sys.argv[0]))
-    name = os.path.basename(program).removesuffix(".py") if program.endswith(".py") else program.rpartition(".")[2]
-    python = given.get("python", f"{sys.version_info[0]}.{sys.version_info[1]}")
+    last = os.path.basename(program).removesuffix(".py") if program.endswith(".py") else program.rpartition(".")[2]
     return Recipe(
-        program, attribute, target_of(given.get("target", "")), recipes.checked_name(given.get("name", name)),
-        recipes.checked_python(python), runtime=given.get("runtime", ""), output=given.get("output", "dist"),
-    )  # fmt: skip
+        program,
+        attribute,
+        target_of(given.get("target", "")),
+        recipes.checked_name(given.get("name", last)),
+        recipes.checked_python(given["python"]) if "python" in given else None,
+        recipes.checked_choice(given.get("layout", LAYOUTS[0]), "--layout", LAYOUTS),
+        given.get("runtime", ""),
+        tuple(given.get("include", ())),
+        tuple(given.get("exclude", ())),
+        recipes.checked_data(tuple(given.get("data", ()))),
+        given.get("icon", ""),
+        recipes.checked_version(given["version"]) if "version" in given else "",
+        given.get("publisher", ""),
+        given.get("output", "dist"),
+        recipes.checked_choice(given.get("source", SOURCES[0]), "--source", SOURCES) == SOURCES[0],
+        given.get("requirements", ""),
+        "offline" in given,
+    )
+
+
+def _refuse_contradictions(recipe: Recipe, signer: sign.Signer | None) -> None:
+    """Options that say something which cannot be had together. Raises ``UsageError``."""
+    windows_only = {"--icon": recipe.icon, "--sign": signer, "--layout trusted": recipe.layout == "trusted"}
+    for option, is_given in windows_only.items():
+        if is_given and not recipe.target.is_windows:
+            raise UsageError(
+                f"{option} is for Windows, and the target is {recipe.target.name}", hint=f"Leave {option} out.",
+                code="build.choice",
+            )  # fmt: skip
+    kept_as_it_is = {"--icon": recipe.icon, "--sign": signer and recipe.layout == "trusted"}
+    for option, is_given in kept_as_it_is.items():
+        if is_given and recipe.layout != "one":
+            raise UsageError(
+                f"with the layout {recipe.layout} the executable stays as it is, so {option} cannot be had",
+                hint=f"Leave {option} out, or build the layout one.", code="build.choice",
+            )  # fmt: skip
+
+
+def _text(built: Built, took_s: float) -> str:
+    """What people read."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    is_plain = not encoding.lower().replace("-", "").startswith("utf")
+    about = built.about
+    glibc = f", glibc {about['glibc']} or newer" if about["glibc"] else ""
+    lines = [*(f"warning: {warning}" for warning in built.warnings), sizes.chart(built.parts, is_plain=is_plain), ""]
+    lines += [
+        f"{built.path}: {sizes.text(built.size)}, for {about['target']}{glibc}, Python {about['python']}; {took_s:.1f} s",
+        f"SHA-256 {built.digest}",
+    ]
+    return "\n".join(lines)
+
+
+def _fields(built: Built) -> Mapping[str, Any]:
+    """The same for scripts."""
+    return {
+        "path": built.path,
+        "files": built.files,
+        "sha256": built.digest,
+        "size_bytes": built.size,
+        "parts_bytes": built.parts,
+        "warnings": built.warnings,
+        "left_out": built.left_out,
+        "about": built.about,
+    }

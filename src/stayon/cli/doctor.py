@@ -12,6 +12,8 @@ from stayon.core.finding import BAD, OK, WARNING, Finding
 from stayon.core.installation import SYSTEM
 from stayon.core.record import Record
 from stayon.errors import StayonError, UsageError
+from stayon.platforms.onefile.places import is_for_all
+from stayon.platforms.onefile.program import here
 from stayon.runtime.probe_address import listening_socket, parse_address
 
 TYPE_CHECKING = False
@@ -57,7 +59,7 @@ def examine(service: Service, call: Call) -> list[Finding]:
     """All findings, the worst of each examination."""
     given = call.given
     options = app.Options(given.get("config", ""), tuple(given.get("set", ())), given.get("instance", ""))
-    findings = [_python()]
+    findings = _python(call)
     try:
         spec = service.spec()
     except StayonError as error:
@@ -75,8 +77,19 @@ def examine(service: Service, call: Call) -> list[Finding]:
     return findings
 
 
-def _python() -> Finding:
-    return Finding(OK, "python", f"{sys.version.split()[0]}, {sys.executable}")
+def _python(call: Call) -> list[Finding]:
+    found = [Finding(OK, "python", f"{sys.version.split()[0]}, {sys.executable}")]
+    one_file = here()
+    if one_file is None:
+        return found
+    root, scope = os.path.dirname(one_file.sets[0]), keepers.scope_wanted(call)
+    if scope != SYSTEM or is_for_all(root):
+        return [*found, Finding(OK, "on disk", root)]
+    text = (
+        f"{root} is this account's. What installs the service puts it where all accounts can read it; that is done "
+        "by the administrator's account only"
+    )
+    return [*found, Finding(OK if keepers.uid_of(call) != keepers.ROOT else BAD, "on disk", text, exits.NOT_PERMITTED)]
 
 
 def _configuration(patient: Patient) -> tuple[Loaded | None, Finding]:

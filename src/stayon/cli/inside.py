@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -48,6 +49,7 @@ def recover(executable: str) -> None:
 
 
 def _done(words: Sequence[str], one_file: OneFile, program: str) -> int:
+    gc.disable()  # nothing that is imported is garbage
     try:
         _, service = find(one_file.entry)
     except KeyboardInterrupt:
@@ -57,11 +59,14 @@ def _done(words: Sequence[str], one_file: OneFile, program: str) -> int:
         if not words or words[0] not in BY_NAME:
             return error.exit_code
         return execute(words, program=program, name=name_noted(one_file))
+    finally:
+        gc.freeze()
+        gc.enable()
     return execute(words, program=program, service=service)
 
 
 def required() -> OneFile:
-    """This program, which has to be one file. Raises ``UsageError``."""
+    """What is known of this program, which has to be one file. Raises ``UsageError``."""
     one_file = here()
     if one_file is None:
         raise UsageError(

@@ -12,6 +12,8 @@ from stayon.core.installation import USER, checked_options
 from stayon.core.record import Record
 from stayon.errors import NotPermittedError, UsageError
 from stayon.machine import Program
+from stayon.platforms.onefile.places import ROOT_VARIABLE, is_for_all
+from stayon.platforms.onefile.program import here
 from stayon.platforms.places import HOME_VARIABLE
 
 TYPE_CHECKING = False
@@ -106,7 +108,7 @@ def _carried(scope: str) -> dict[str, str]:
     """What of this environment becomes the service's own: where its things are is the same for all verbs and for the
     service, or ``status`` would look elsewhere.
     """
-    names = (HOME_VARIABLE, *PLACE_VARIABLES) if scope == USER else (HOME_VARIABLE,)
+    names = [HOME_VARIABLE, *(PLACE_VARIABLES if scope == USER else ()), *([ROOT_VARIABLE] if here() else ())]
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
@@ -145,7 +147,8 @@ def _pairs(option: str, said: Sequence[str]) -> dict[str, str]:
 
 def program_of(call: Call, spec: ServiceSpec) -> Program:
     """What the manager has to run. Raises ``UsageError`` if the service can't be found again in its file."""
-    given, origin = call.given, origin_of(call)
+    # In a program that is one file there is no other service.
+    given, origin = call.given, Origin(sys.executable, "") if call.is_one_file else origin_of(call)
     options: list[str] = []
     if given.get("config"):
         options += ["--config", os.path.abspath(given["config"])]
@@ -242,7 +245,9 @@ def left_behind(name: str, wanted: Installation, environment: Mapping[str, str])
     prefix = f"{environment_prefix(name)}_"
     own = {key.upper() for key, _value in wanted.environment}
     settings = [key for key in environment if key.upper().startswith(prefix) and key.upper() not in own]
-    return sorted([*settings, *(key for key in environment if key.upper() == "PYTHONPATH")])
+    # What is one file doesn't look at Python's own variables.
+    pythons = [] if here() is not None else [key for key in environment if key.upper() == "PYTHONPATH"]
+    return sorted([*settings, *pythons])
 
 
 def exposed(wanted: Installation, settings: Sequence[str]) -> list[str]:
@@ -255,6 +260,13 @@ def exposed(wanted: Installation, settings: Sequence[str]) -> list[str]:
 
 
 def loaded_from() -> list[str]:
-    """The directories that this program's modules came from, the standard library's among them."""
+    """The directories that this program's modules came from, the standard library's among them. Of a program that is
+    one file those that its launcher has made, if they are the ones that its service will have, too.
+    """
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    return sorted({os.path.dirname(file) for file in files if file and os.path.isabs(file)})
+    found = sorted({os.path.dirname(file) for file in files if file and os.path.isabs(file)})
+    one_file = here()
+    if one_file is None:
+        return found
+    found = [path for path in found if not path.startswith(one_file.sets)]
+    return [*found, *one_file.sets] if is_for_all(os.path.dirname(one_file.sets[0])) else found

@@ -103,19 +103,30 @@ BUILDING = (
     Option("output", "the directory to put it into (default: dist)", "DIR", short="o"),
     Option("layout", "one: a single file; pair: launcher and NAME.pkg; trusted: python.org's signed files", "LAYOUT"),
     JSON,
-    Option("include", "a module or package more, imported in a way that cannot be seen", "MODULE", many=True, group=INSIDE),
+    Option(
+        "include", "a module or package more, imported in a way that cannot be seen", "MODULE", many=True, group=INSIDE
+    ),
     Option("exclude", "a module or package less, with all that only it needs", "MODULE", many=True, group=INSIDE),
     Option("data", "a file or directory more, at PLACE beside your modules", "FILE[=PLACE]", many=True, group=INSIDE),
-    Option("requirements", "what it depends on (default: its inline metadata, or pyproject.toml)", "FILE", group=INSIDE),
+    Option(
+        "requirements", "what it depends on (default: its inline metadata, or pyproject.toml)", "FILE", group=INSIDE
+    ),
     Option("source", "keep: tracebacks show lines of source (default); strip: they don't", "HOW", group=INSIDE),
     Option("explain", "say why MODULE would be in it, or isn't, and build nothing", "MODULE", group=INSIDE),
     Option("name", "the file's name (default: the program's)", "NAME", group=LOOKS),
     Option("version", "its version: 1.2.3", "VERSION", group=LOOKS),
     Option("publisher", "who publishes it", "TEXT", group=LOOKS),
     Option("icon", "an .ico file (Windows)", "FILE", group=LOOKS),
-    Option("sign", "sign it with this .pfx; its password is STAYON_SIGN_PASSWORD, or in ..._PASSWORD_FILE", "CERT", group=LOOKS),
+    Option(
+        "sign",
+        "sign it with this .pfx; its password is STAYON_SIGN_PASSWORD, or in ..._PASSWORD_FILE",
+        "CERT",
+        group=LOOKS,
+    ),
     Option("python", "its version of Python (default: that of the Python that builds)", "3.N", group=MAKING),
-    Option("runtime", "its interpreter: a directory, an archive, or an address with #sha256=...", "PLACE", group=MAKING),
+    Option(
+        "runtime", "its interpreter: a directory, an archive, or an address with #sha256=...", "PLACE", group=MAKING
+    ),
     Option("offline", "use nothing from the network", group=MAKING),
 )
 
@@ -242,6 +253,26 @@ VERBS = (
         ),
     ),
     Verb(
+        "info",
+        "info:info",
+        "what is in a program that is one file, and where it has put what can't stay inside",
+        "info --json",
+        (JSON,),
+    ),
+    Verb(
+        "update",
+        "update:update",
+        "replace a program that is one file by another, start it anew, and take it back if it doesn't stay up",
+        "update ./new/collector",
+        (
+            INSTANCE,
+            TIMEOUT,
+            Option("settle", "how long it has to stay up before the old one goes (default: 5s)", "DURATION"),
+            JSON,
+        ),
+        word="NEW",
+    ),
+    Verb(
         "build",
         "build:build",
         "make one file of it that runs where there is no Python, on Windows or Linux",
@@ -260,7 +291,8 @@ VERBS = (
     ),
 )
 
-_BY_NAME = {verb.name: verb for verb in VERBS}
+# What only a program that is one file has, and what it can't have, as it has no Python to make others with.
+_INSIDE, _OUTSIDE = ("info", "update"), ("build", "verify")
 
 
 class Words(Record):
@@ -282,7 +314,8 @@ def parse(words: Sequence[str], *, with_target: bool) -> Words:
     Raises ``UsageError`` that names the nearest verb or option.
     """
     left = list(words)
-    verb = _verb(left.pop(0) if left and not left[0].startswith("-") else "" if with_target else "run")
+    word = left.pop(0) if left and not left[0].startswith("-") else "" if with_target else "run"
+    verb = _verb(word, {verb.name: verb for verb in _verbs(with_target=with_target)})
     options = {f"--{option.name}": option for option in verb.options}
     options |= {f"-{option.short}": option for option in verb.options if option.short}
     given: dict[str, Any] = {}
@@ -313,11 +346,21 @@ def level_of(text: str, where: str = "--level") -> int:
         raise UsageError(error.what, where=where, hint=error.hint, code="usage.option") from error
 
 
-def _verb(word: str) -> Verb:
-    if word in _BY_NAME:
-        return _BY_NAME[word]
+def _verbs(*, with_target: bool) -> list[Verb]:
+    """Those that there are: for ``stayon`` all, so that its help tells of all."""
+    if with_target:
+        return list(VERBS)
+    from stayon.platforms.onefile.program import here
+
+    missing = _INSIDE if here() is None else _OUTSIDE
+    return [verb for verb in VERBS if verb.name not in missing]
+
+
+def _verb(word: str, known: dict[str, Verb]) -> Verb:
+    if word in known:
+        return known[word]
     what = f"there is no verb {word!r}" if word else "a verb is missing"
-    raise UsageError(what, hint=did_you_mean(word, _BY_NAME), code="usage.verb")
+    raise UsageError(what, hint=did_you_mean(word, known), code="usage.verb")
 
 
 def _take(word: str, left: list[str], options: dict[str, Option], given: dict[str, Any], verb: Verb) -> None:
@@ -363,15 +406,16 @@ def _target(targets: list[str], verb: Verb, *, with_target: bool) -> str:
 def overview(program: str, *, with_target: bool) -> str:
     """What ``--help`` without a verb prints."""
     behind = " SERVICE" if with_target else ""
-    width = max(len(verb.name) for verb in VERBS)
+    verbs = _verbs(with_target=with_target)
+    width = max(len(verb.name) for verb in verbs)
     lines = [f"usage: {program} VERB{behind} [OPTIONS]", ""]
     if with_target:
         lines += [
             "SERVICE is a file (collector.py), module:service, or the name of a service that runs or is installed.",
             "",
         ]
-    lines += [f"  {verb.name:<{width}}  {verb.summary}" for verb in VERBS]
-    lines += ["", f"example: {program} {VERBS[0].name}{' collector.py' if with_target else ''}"]
+    lines += [f"  {verb.name:<{width}}  {verb.summary}" for verb in verbs]
+    lines += ["", f"example: {program} {verbs[0].name}{' collector.py' if with_target else ''}"]
     lines += [f"More on one: {program} VERB --help"]
     return "\n".join(lines)
 

@@ -24,7 +24,12 @@ def management(exports: Mapping[str, Callable[[Installation], str]], scope: str 
     that those have, whoever asks.
     """
     return Management(
-        None, service_command, _no_findings, exports, prepare=remember_this, places=_as_root if scope == SYSTEM else None
+        None,
+        service_command,
+        _no_findings,
+        exports,
+        prepare=remember_this,
+        places=_as_root if scope == SYSTEM else None,
     )
 
 

@@ -7,6 +7,7 @@ import os
 
 from stayon.core import restart
 from stayon.core.record import Record
+from stayon.platforms.onefile.command import is_ours, run_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _MIB = 1 << 20
 
 class Contained(Record):
     """*name* is the service's, *arguments* what its image's entry point (the program) gets besides. *user* and *group*
-    are numbers. *notes* are sentences for people about what a container can't have so.
+    are numbers. *notes* are sentences for people about what a container can't have so. *program* is where a program
+    that is one file has to be in the image; "" for others.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Contained(Record):
     listen: tuple[str, int]
     stop_s: int
     notes: tuple[str, ...]
+    program: str = ""
 
 
 def contained(wanted: Installation) -> Contained:
@@ -72,12 +75,15 @@ def contained(wanted: Installation) -> Contained:
         listen,
         math.ceil(wanted.stop_timeout_s) + STOP_MARGIN_S,
         _notes(wanted),
+        _program(wanted.command),
     )
 
 
 def health_check(service: Contained) -> list[str]:
     """What tells by its exit code whether the service is well, without a look at its program or its port."""
     instance = ["--instance", service.instance] if service.instance else []
+    if service.program:
+        return [service.program, "status", *instance]
     return ["python", "-P", "-m", "stayon", "status", service.name, *instance]
 
 
@@ -127,6 +133,10 @@ def _run_options(command: Sequence[str]) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def _program(command: Sequence[str]) -> str:
+    return f"/{os.path.basename(command[0].replace(chr(92), '/')).removesuffix('.exe')}" if is_ours(command) else ""
+
+
 def _notes(wanted: Installation) -> tuple[str, ...]:
     notes = [f"allow {name}: not said here; see securityContext, cap_add" for name in wanted.allow]
     if wanted.restart is None or wanted.restart.name != restart.NEVER:
@@ -137,6 +147,8 @@ def _notes(wanted: Installation) -> tuple[str, ...]:
         notes.append("sockets: the program has to open them itself")
     if wanted.account and not wanted.account.isdecimal():
         notes.append(f"account {wanted.account}: a container knows numbers only")
+    if is_ours(wanted.command):
+        notes.append(f"the image has the program at {_program(wanted.command)}, and that is its entry point")
     if wanted.after:
         notes.append(f"after {', '.join(wanted.after)}: the program has to wait for them itself")
     return tuple(notes)

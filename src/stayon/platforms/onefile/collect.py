@@ -49,8 +49,8 @@ def remember_this() -> None:
 
 
 def remember(executable: str, sets: Sequence[str]) -> bool:
-    """Note that the program *executable* needs *sets*, by their paths. Gives whether that could be done: an account that
-    may not put sets there may not note anything either, and has nothing there of its own.
+    """Note that the program *executable* needs *sets*, by their paths. Gives whether that could be done: an account
+    that may not put sets there may not note anything either, and has nothing there of its own.
     """
     import json
 

@@ -9,14 +9,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    _winapi: Any
     fcntl: Any
     msvcrt: Any
 elif sys.platform == "win32":
+    import _winapi
     import msvcrt
 else:
     import fcntl
 
 _IS_WINDOWS = sys.platform == "win32"
+_DELETE, _OPEN_LINK = 0x10000, 0x200000  # the right, <winnt.h>; FILE_FLAG_OPEN_REPARSE_POINT, <winbase.h>
 _DESCRIPTORS = "/proc/self/fd"
 
 
@@ -45,7 +48,8 @@ class Locked:
 class Alone:
     """``with Alone(path) as is_so:`` tells whether no other process holds the set at *path*; none can meanwhile.
 
-    On Windows a set that is held can't be renamed, which tells as much: there it is always true.
+    On Windows the lock is a file of the set that is open. One may be opened right after the look, and then the set
+    can't be renamed, which tells as much.
     """
 
     def __init__(self, path: str) -> None:
@@ -53,7 +57,7 @@ class Alone:
 
     def __enter__(self) -> bool:
         if _IS_WINDOWS:
-            return True
+            return not any(_is_open(os.path.join(at, name)) for at, _, names in os.walk(self._path) for name in names)
         self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         # What this process itself holds is no obstacle: that very lock becomes an exclusive one.
         return all(_taken(fd) for fd in _held_here(self._fd) or [self._fd])
@@ -69,6 +73,18 @@ def _taken(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _is_open(path: str) -> bool:
+    """Whether a process has the file open, so that it can't be removed."""
+    try:
+        handle = _winapi.CreateFile(path, _DELETE, 0, 0, _winapi.OPEN_EXISTING, _OPEN_LINK, 0)
+    except PermissionError:
+        return True
+    except FileNotFoundError:
+        return False
+    _winapi.CloseHandle(handle)
+    return False
 
 
 def _held_here(fd: int) -> list[int]:

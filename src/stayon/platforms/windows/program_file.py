@@ -1,4 +1,4 @@
-"""What replacing the file of a program takes on Windows: a turn, the same rights, and a name put right at the next boot."""
+"""What replacing a program's file takes on Windows: a turn, the same rights, and a name put right at the next boot."""
 
 from __future__ import annotations
 
