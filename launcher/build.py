@@ -1,10 +1,10 @@
-"""Builds the launchers that ``stayon build`` puts programs into. The same compilers give the same bytes, whoever builds.
+"""Builds the launchers that ``stayon build`` puts programs into. The same compilers give the same bytes everywhere.
 
     python3 launcher/build.py [TARGET ...]            into src/stayon/build/launchers/
     python3 launcher/build.py --check [TARGET ...]    compares with what is there; exit code 1: something differs
 
-The compilers are Debian 12's (gcc, gcc-aarch64-linux-gnu, gcc-mingw-w64-x86-64: all 12.2) and, for Windows on arm64, zig
-0.17.1 from PyPI (``pip install ziglang==0.17.1``). Others compile it, too, but not to the same bytes.
+The compilers are Debian 12's (gcc, gcc-aarch64-linux-gnu, gcc-mingw-w64-x86-64: all 12.2) and, for Windows on arm64,
+zig 0.17.1 from PyPI (``pip install ziglang==0.17.1``). Others compile it, too, but not to the same bytes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _COMMON = (
     "-std=c11", "-Os", "-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fno-ident", "-s",
 )  # fmt: skip
 _LINUX = (
-    *_COMMON, "-fdata-sections", "-include", "glibc_linux.h", "-fPIE", "-pie", "-nostartfiles", "-fno-asynchronous-unwind-tables",
-    "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2",
+    *_COMMON, "-fdata-sections", "-include", "glibc_linux.h", "-fPIE", "-pie", "-nostartfiles",
+    "-fno-asynchronous-unwind-tables", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2",
     "-Wl,-z,relro,-z,now,-z,noexecstack", "-Wl,--gc-sections,--build-id=none,--hash-style=gnu",
 )  # fmt: skip
 _LINUX_LIBRARIES = ("-Wl,--no-as-needed", "-l:libdl.so.2")
@@ -82,12 +82,12 @@ TARGETS = {
     ),
     "windows-x64": Target(
         "windows-x64.exe", ("x86_64-w64-mingw32-gcc",), "12-win32", WINDOWS + SHARED, _WINDOWS + _MINGW,
-        (*_WINDOWS_LIBRARIES, "-lgcc"), ("x86_64-w64-mingw32-windres", "-O", "coff", "-i", "windows.rc", "-o"),
+        (*_WINDOWS_LIBRARIES, "-lgcc"), ("x86_64-w64-mingw32-windres", "-O", "coff", "windows.rc", "OUTPUT"),
     ),
     "windows-arm64": Target(
         "windows-arm64.exe", (_zig(), "cc", "-target", "aarch64-windows-gnu"), "0.17.1", WINDOWS + SHARED,
         (*_WINDOWS, "-fno-stack-protector"), _WINDOWS_LIBRARIES,
-        (_zig(), "rc", "/:auto-includes", "none", "windows.rc", "/fo"),
+        (_zig(), "rc", "/:auto-includes", "none", "/fo", "OUTPUT", "windows.rc"),
     ),
 }  # fmt: skip
 
@@ -118,7 +118,7 @@ def build(target: Target, output: Path) -> None:
             run(*target.compiler, *_of_compiler(target.flags), "-c", f"{source}.c", "-o", objects[-1])
         if target.resources:
             objects.append(f"{scratch}/resources.{'res' if 'rc' in target.resources else 'o'}")
-            run(*target.resources, objects[-1])
+            run(*(objects[-1] if word == "OUTPUT" else word for word in target.resources))
         run(*target.compiler, *target.flags, *objects, *target.libraries, "-o", str(output))
 
 
@@ -129,6 +129,7 @@ def _of_compiler(flags: tuple[str, ...]) -> list[str]:
 
 
 def main(words: list[str]) -> int:
+    """Do what the command line *words* says. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Build the launchers, or compare a build with those shipped.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--check", action="store_true", help="build elsewhere and compare")

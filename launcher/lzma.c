@@ -1,5 +1,5 @@
 /* LZMA1, from the specification in the LZMA SDK (lzma-specification.txt, public domain). One pass, no allocation: the
- * output is the dictionary. Bits are asked for one at a time; a decoder that ran out of input goes on with zeros and
+ * output is the dictionary; one call at a time. Bits are asked for one at a time; a decoder that ran out of input goes on with zeros and
  * says so at the end, which bounds every loop by the output's size. */
 #include "lzma.h"
 
@@ -196,7 +196,8 @@ static void start(Decoder *decoder) {
 }
 
 bool lzma_decode(const uint8_t *input, size_t input_size, uint8_t *output, size_t size) {
-    Decoder decoder = {.input = input, .input_end = input + input_size, .output = output, .size = size};
+    static Decoder decoder; /* 28 KB are much for a stack */
+    decoder = (Decoder){.input = input, .input_end = input + input_size, .output = output, .size = size};
     start(&decoder);
     while (decoder.position < size && !decoder.is_damaged) {
         unsigned position = decoder.position % POSITIONS;

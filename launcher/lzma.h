@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Raw LZMA1 with lc=3, lp=0, pb=2: fills all of *output*, which is the dictionary too. false: damaged, or too short. */
+/* Raw LZMA1 with lc=3, lp=0, pb=2: fills all of *output*, which is the dictionary too. false: damaged, or too short.
+ * One call at a time. */
 bool lzma_decode(const uint8_t *input, size_t input_size, uint8_t *output, size_t size);
 
 /* Undoes the x86 filter in place: absolute targets of calls and jumps become relative ones again. */

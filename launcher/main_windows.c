@@ -12,7 +12,8 @@
 const PyMethodDef *const MODULE_PARTS[] = {FFI_METHODS, SERVICE_METHODS, NULL};
 
 /* Services and windowed programs have no standard handles, or ones that lead nowhere: Python wants three. Whether one
- * was missing. */
+ * was missing. (Where a library of the system's has loaded Python's C runtime already, as on Wine, that doesn't see it any
+ * more; standard_handles.py does the rest then.) */
 static bool open_missing(DWORD which) {
     HANDLE handle = GetStdHandle(which);
     SetLastError(NO_ERROR);

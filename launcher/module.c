@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lzma.h"
 #include "runtime.h"
 
 static PyObject *path_object(const Path *path) {
@@ -31,6 +32,21 @@ static const Module *numbered(PyObject *number) {
     return NULL;
 }
 
+/* With the GIL held all the time: the decoder has room for one. */
+static PyObject *unpacked_code(const Module *found) {
+    size_t room = found->unpacked > 0 ? found->unpacked : 1;
+    uint8_t *bytes = system_pages(room);
+    if (bytes == NULL)
+        return python.PyErr_NoMemory();
+    PyObject *object = NULL;
+    if (lzma_decode(payload.bytes + found->code, found->code_size, bytes, found->unpacked))
+        object = python.PyMarshal_ReadObjectFromString((const char *)bytes, (Py_ssize_t)found->unpacked);
+    else
+        python.PyErr_SetString(*python.PyExc_ValueError, "the code of this module is damaged");
+    system_pages_free(bytes, room);
+    return object;
+}
+
 static PyObject *code(PyObject *module, PyObject *number) {
     (void)module;
     const Module *found = numbered(number);
@@ -38,6 +54,8 @@ static PyObject *code(PyObject *module, PyObject *number) {
         return NULL;
     if (found->code_size == 0)
         return python_none();
+    if ((found->flags & MODULE_PACKED) != 0)
+        return unpacked_code(found);
     return python.PyMarshal_ReadObjectFromString((const char *)payload.bytes + found->code, found->code_size);
 }
 

@@ -51,7 +51,7 @@ static bool modules_fit(void) {
     for (uint32_t i = 0; i < payload.header->module_count; i++) {
         const Module *module = payload.modules + i;
         if (!is_text(module->name) || !is_text(module->origin) || !fits(module->code, module->code_size) ||
-            !fits(module->source, module->source_size) || module->code_size > INT32_MAX)
+            !fits(module->source, module->source_size) || module->code_size > INT32_MAX || module->unpacked > INT32_MAX)
             return false;
         const char *name = payload_text(module->name);
         if (strcmp(before, name) >= 0)

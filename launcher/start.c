@@ -74,7 +74,7 @@ static bool give_frozen_modules(void) {
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const Module *module = payload.modules + i;
-        if ((module->flags & (MODULE_FROZEN | MODULE_NATIVE)) != MODULE_FROZEN || module->code_size == 0)
+        if ((module->flags & (MODULE_FROZEN | MODULE_NATIVE | MODULE_PACKED)) != MODULE_FROZEN || module->code_size == 0)
             continue;
         const void *pointers[2] = {payload_text(module->name), payload.bytes + module->code};
         int numbers[2] = {(int)module->code_size, (module->flags & MODULE_PACKAGE) != 0};

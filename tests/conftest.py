@@ -32,6 +32,8 @@ PROGRAMS = {
     "needs_mingw": ("x86_64-w64-mingw32-gcc", "on Debian: apt-get install gcc-mingw-w64-x86-64"),
     "needs_go": ("go", "on Debian: apt-get install golang-go"),
     "needs_systemd": ("systemd-analyze", "on Debian: apt-get install systemd"),
+    "needs_osslsigncode": ("osslsigncode", "on Debian: apt-get install osslsigncode"),
+    "needs_openssl": ("openssl", "on Debian: apt-get install openssl"),
 }
 
 OTHER_MARKS = {

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import stayon
+
 PATIENCE_S = 20.0
 BUILD_S = 300.0
 LOOK_S = 0.02
@@ -74,7 +76,10 @@ def built(source: str = SOURCE, version: str = "1.0", name: str = "collector", *
     script = place / f"{name}.py"
     script.write_text(textwrap.dedent(source), "utf-8")
     command = [sys.executable, "-m", "stayon", "build", script, "--output", place / "dist", "--version", version]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=BUILD_S, check=False, cwd=place)
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, timeout=BUILD_S, check=False, cwd=place,
+        env={**os.environ, "PYTHONPATH": str(Path(stayon.__file__).parents[1])},
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "dist" / name
 
@@ -97,18 +102,19 @@ class EmptyRoot:
         self.top = top
         loader = Path("/lib64/ld-linux-x86-64.so.2")
         for name in GLIBC:
-            self._take(_library(name), f"/lib/x86_64-linux-gnu/{name}")
-        self._take(loader.resolve(), str(loader))
+            self.take(_library(name), f"/lib/x86_64-linux-gnu/{name}")
+        self.take(loader.resolve(), str(loader))
         for name in ("proc", "dev", "tmp", "etc", "run", "var/lib", "var/log", "var/cache", "opt"):
             (top / name).mkdir(parents=True, exist_ok=True)
         for name in ("null", "urandom"):
             found = os.stat(f"/dev/{name}")
             os.mknod(top / "dev" / name, found.st_mode, found.st_rdev)
+        (top / "dev" / "fd").symlink_to("/proc/self/fd")
         (top / "etc" / "passwd").write_text("root:x:0:0::/:/\n", "utf-8")
         self.program = "/opt/collector/collector"
-        self._take(program, self.program)
+        self.take(program, self.program)
 
-    def _take(self, path: Path, inside: str) -> None:
+    def take(self, path: Path, inside: str) -> None:
         to = self.top / inside.lstrip("/")
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, to)

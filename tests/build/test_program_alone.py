@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.linux, pytest.mark.needs_root, pytest.mark.slow]
 
 RUNS = """\
 import os
-import subprocess
+import time
 
 from stayon import Service
 
@@ -26,13 +26,12 @@ def work(ctx):
     # An orphan, which whoever is process 1 has to take in.
     if os.fork() == 0:
         if os.fork() == 0:
-            ctx.sleep(0.1)
+            time.sleep(0.1)
         os._exit(0)
     os.wait()
-    ctx.log.info("at work")
-    while ctx.sleep(60):
-        pass
-    raise SystemExit(int(os.environ.get("CODE", "0")))
+    ctx.ready()
+    ctx.stopping.wait()
+    raise SystemExit(7)
 """
 
 
@@ -68,7 +67,8 @@ def test_the_second_start_writes_nothing_but_the_services_own(root: EmptyRoot) -
     for _ in range(2):
         with root.computer(STAYON_INIT="off") as computer:
             wait_until(lambda: "RUNNING" in computer.run("status").out, "RUNNING")
-            assert computer.run("stop").code == exits.DONE
+            os.kill(computer.first, signal.SIGTERM)
+            assert computer.end()[0] == exits.DONE
     after = {path: about for path, about in root.files().items() if "collector" not in Path(path).parts[1:3]}
     program = {path: about for path, about in before.items() if "collector" not in Path(path).parts[1:3]}
     assert after == program
@@ -78,10 +78,10 @@ def test_the_second_start_writes_nothing_but_the_services_own(root: EmptyRoot) -
 def test_it_is_process_1_of_a_container(tmp_path: Path) -> None:
     """As the first process it takes orphans in, passes signals on, and ends as the service does."""
     root = EmptyRoot(tmp_path / "root", built(RUNS))
-    with root.computer(CODE="7") as computer:
+    with root.computer() as computer:
         service = service_of(computer)
         wait_until(lambda: computer.pids() == [computer.first, service], "the orphan's end")
-        assert f"--init\0{2}" in Path(f"/proc/{computer.first}/cmdline").read_text("utf-8")
+        assert "\0--init\0" in Path(f"/proc/{computer.first}/cmdline").read_text("utf-8")
         os.kill(computer.first, signal.SIGTERM)
         code, out = computer.end()
     assert code == 7, out

@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
-import stayon
 from stayon.build import abi, bill, cache, image, kit, pack, payload, resources, sign, trusted
 from stayon.build.elf import FormatError
 from stayon.build.kit import Kit, Tell
 from stayon.build.output import Output
-from stayon.build.payload import PackedFile, Payload
+from stayon.build.payload import Module, PackedFile, Payload
 from stayon.build.recipe import Recipe
 from stayon.build.sign import Signer
 from stayon.errors import ConfigError, UnavailableError
 
-LAUNCHERS = os.environ.get("STAYON_LAUNCHERS") or os.path.join(os.path.dirname(__file__), "launchers")
+LAUNCHERS = os.path.join(os.path.dirname(__file__), "launchers")
 BOOT = "stayon.platforms.onefile.entry"
 
 
@@ -64,17 +63,19 @@ def _put(gathered: Kit, launcher: bytes, signer: Signer | None, to: tuple[Output
     recipe, (output, tell) = gathered.recipe, to
     tell("packing", 0.0)
     sets = _sets(gathered, tell)
-    parts = _parts(gathered, sets, launcher)
+    modules = pack.with_packed(gathered.modules, getattr(gathered.frozen, "cold", frozenset()))
+    parts = _parts(gathered, modules, sets, launcher)
     about = _about(gathered, parts)
     carried = payload.written(Payload(
-        gathered.runtime.minor, gathered.modules, sets, json.dumps(about, sort_keys=True).encode(),
+        gathered.runtime.minor, modules, sets, json.dumps(about, sort_keys=True).encode(),
         abi.numbers(gathered.runtime.minor, recipe.target.system), BOOT, gathered.runtime.library,
     ))  # fmt: skip
     tell("writing", 0.0)
-    name, bill_name, beside = recipe.name + recipe.target.suffix, f"{recipe.name}.cdx.json", ()
-    if recipe.layout == "pair":
-        path, beside = output.put(name, launcher, is_executable=True), (f"{recipe.name}.pkg",)
-        output.put(beside[0], carried)
+    name, bill_name = recipe.name + recipe.target.suffix, f"{recipe.name}{recipe.target.suffix}.cdx.json"
+    beside = f"{recipe.name}.pkg" if recipe.layout == "pair" else ""
+    if beside:
+        path = output.put(name, launcher, is_executable=True)
+        output.put(beside, carried)
     else:
         path = output.put(name, image.with_payload(_branded(gathered, launcher), carried), is_executable=True)
     if signer is not None:
@@ -85,7 +86,7 @@ def _put(gathered: Kit, launcher: bytes, signer: Signer | None, to: tuple[Output
     digest = sha256(made).hexdigest()
     output.put(bill_name, bill.of(gathered, digest))
     size = len(made) + (len(carried) if beside else 0)
-    return Built(name, (name, *beside, bill_name), digest, size, parts, about)
+    return Built(name, tuple(filter(None, (name, beside, bill_name))), digest, size, parts, about)
 
 
 def _launcher(recipe: Recipe) -> bytes:
@@ -136,7 +137,9 @@ def _sets(gathered: Kit, tell: Tell) -> tuple[tuple[PackedFile, ...], ...]:
     return tuple(found)
 
 
-def _parts(gathered: Kit, sets: tuple[tuple[PackedFile, ...], ...], launcher: bytes) -> dict[str, int]:
+def _parts(
+    gathered: Kit, modules: tuple[Module, ...], sets: tuple[tuple[PackedFile, ...], ...], launcher: bytes
+) -> dict[str, int]:
     """Sizes in the file, by part."""
     parts = {"launcher": len(launcher)}
 
@@ -147,9 +150,9 @@ def _parts(gathered: Kit, sets: tuple[tuple[PackedFile, ...], ...], launcher: by
         add("Python" if file.name == gathered.runtime.library else "Python's extensions", len(file.packed))
     for file in sets[1] if len(sets) > 1 else ():
         add(f"{file.name.split('/')[0]} (files)", len(file.packed))
-    for module in gathered.modules:
+    for module in modules:
         top = module.name.partition(".")[0]
-        if module.flags & payload.FROZEN:
+        if module.flags & payload.FROZEN or top == "stayon":
             add("stayon" if top == "stayon" else "Python's library", len(module.code))
         elif not module.flags & payload.NATIVE:
             add("the program" if module.flags & payload.BESIDE else top, len(module.code))
@@ -170,7 +173,7 @@ def _about(gathered: Kit, parts: Mapping[str, int]) -> dict[str, object]:
         "target": recipe.target.name,
         "layout": recipe.layout,
         "python": ".".join(map(str, runtime.version)),
-        "stayon": stayon.__version__,
+        "stayon": recipe.stayon,
         "module": gathered.module,
         "attribute": recipe.attribute,
         "entry": f"{gathered.module}:{recipe.attribute}",

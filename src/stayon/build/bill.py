@@ -5,7 +5,6 @@ from __future__ import annotations
 from email.parser import BytesHeaderParser
 from hashlib import sha256
 
-import stayon
 from stayon.build import resources, sbom
 from stayon.build.kit import Kit
 from stayon.build.sbom import Component
@@ -22,7 +21,7 @@ def of(kit: Kit, digest: str) -> bytes:
     parts = [
         Component("python", version, f"pkg:generic/python@{version}", "PSF-2.0", kind="framework",
                   cpe=f"cpe:2.3:a:python:python:{version}:*:*:*:*:*:*:*"),
-        Component("stayon", stayon.__version__, f"pkg:pypi/stayon@{stayon.__version__}", "MIT"),
+        Component("stayon", recipe.stayon, f"pkg:pypi/stayon@{recipe.stayon}", "MIT"),
     ]  # fmt: skip
     licences, records = _licences(kit), _records(kit)
     for name, told in kit.frozen.versions.items():
@@ -59,6 +58,8 @@ def _licences(kit: Kit) -> dict[str, str]:
     found = {}
     for name, content in _of_distributions(kit, "METADATA").items():
         told = BytesHeaderParser().parsebytes(content)
-        classified = [line.rpartition(" :: ")[2] for line in told.get_all("Classifier", []) if line.startswith("License ::")]
+        classified = [
+            line.rpartition(" :: ")[2] for line in told.get_all("Classifier", []) if line.startswith("License ::")
+        ]
         found[name] = str(told["License-Expression"] or told["License"] or "; ".join(classified)).strip()
     return found

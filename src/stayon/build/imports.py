@@ -132,6 +132,8 @@ class _Scan:
             elif step.argval in _BY_STRING and step.opname.startswith("LOAD"):
                 name = seen[-1] if seen else ""
                 return name if all(part.isidentifier() for part in name.lstrip(".").split(".")) else ""
+            elif step.opname in ("BUILD_LIST", "BUILD_TUPLE"):
+                continue  # what is to be taken from it
             elif step.opname.startswith(("CALL", "STORE", "POP_TOP", "BUILD", "FORMAT")):
                 return ""
         return ""

@@ -57,7 +57,8 @@ def asked(path: str) -> Interpreter:
         major, minor, micro = told["version"]
         return Interpreter(
             path, (major, minor, micro), frozenset(told["builtins"]), told["stdlib"], told["library"],
-            tuple(told["directories"]), told["extensions"], tuple(told["suffixes"]), bytes.fromhex(told["magic"]), told["is_usual"],
+            tuple(told["directories"]), told["extensions"], tuple(told["suffixes"]), bytes.fromhex(told["magic"]),
+            told["is_usual"],
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise UnavailableError(

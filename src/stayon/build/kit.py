@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from stayon.build import cache, declaration, graph, library, payload, runtimes, sources
+from stayon.build import cache, declaration, dependencies, graph, library, payload, pe, runtimes, sources, wheels
 from stayon.build.declaration import Declaration
+from stayon.build.elf import FormatError
 from stayon.build.graph import Frozen
 from stayon.build.interpreter import Interpreter
 from stayon.build.payload import Module
@@ -58,15 +59,14 @@ def gathered(recipe: Recipe, tell: Tell) -> Kit:
     runtime, compiler = sources.found(recipe, lambda done, size: tell("runtime", done / size if size else 0.0))
     tell("dependencies", 0.0)
     folder = os.path.dirname(os.path.abspath(recipe.program)) if recipe.is_file else os.getcwd()
-    packages = ""
-    if os.path.isfile(os.path.join(os.path.dirname(__file__), "dependencies.py")):
-        from stayon.build import dependencies, wheels
-
-        wanted = dependencies.wanted(recipe.program, folder, recipe.requirements)
-        packages = wheels.install(
-            wanted.requirements, target=recipe.target.name, python=runtime.minor, cache=cache.directory("wheels"),
-            offline=recipe.is_offline,
-        )  # fmt: skip
+    wanted = dependencies.wanted(recipe.program, folder, recipe.requirements)
+    packages = wheels.install(
+        wanted.requirements,
+        target=recipe.target.name,
+        python=runtime.minor,
+        cache=cache.directory("wheels"),
+        offline=recipe.is_offline,
+    )
     tell("modules", 0.0)
     frozen = graph.freeze(graph.Order(
         program=recipe.program, interpreter=compiler.path, packages=packages, include=_included(recipe),
@@ -109,9 +109,6 @@ def _own(frozen: Frozen, recipe: Recipe) -> dict[str, str]:
 
 def _for_others(frozen: Frozen, runtime: Runtime) -> list[str]:
     """Files of the runtime that extensions of distributions ask for by name (Windows): python3.dll, and C++'s."""
-    from stayon.build import pe
-    from stayon.build.elf import FormatError
-
     if not runtime.target.is_windows:
         return []
     wanted: set[str] = set()

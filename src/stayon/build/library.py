@@ -39,12 +39,20 @@ class Library:
 
     def find(self, name: str) -> Found | None:
         """The module called *name*."""
+        if name == "_sysconfigdata":
+            return self._sysconfigdata()
         if name in self.builtins or name in _IN_INTERPRETER:
             return Found(name, BUILTIN)
         if name in self.extensions:
             return Found(name, EXTENSION, self.extensions[name])
         found = self._shelf.find(name)
         return found if found is None or found.kind not in {"namespace", EXTENSION} else None
+
+    def _sysconfigdata(self) -> Found | None:
+        """What ``sysconfig`` asks for by a name that has the platform in it; Windows has none."""
+        names = sorted(os.listdir(self.place)) if os.path.isdir(self.place) else ()
+        found = next((name for name in names if name.startswith("_sysconfigdata_") and name.endswith(".py")), "")
+        return self._shelf.find(found.removesuffix(".py")) if found else None
 
     def encodings(self) -> frozenset[str]:
         """The names of all encodings that have a module."""
@@ -76,7 +84,7 @@ ALWAYS = {
 HEAVY = frozenset((
     "_hashlib", "_pydatetime", "_pydecimal", "_pyio", "_pyrepl", "_sysconfigdata", "antigravity", "argparse", "ast",
     "asyncio", "bdb", "bz2", "cProfile", "calendar", "cgi", "cmd", "code", "codeop", "compileall",
-    "concurrent.futures.process", "configparser", "csv", "ctypes", "curses", "dataclasses", "dbm", "decimal", "difflib", "dis",
+    "concurrent.futures.process", "configparser", "csv", "ctypes", "curses", "dataclasses", "dbm", "decimal", "dis",
     "distutils", "doctest", "email", "ensurepip", "fractions", "ftplib", "getopt", "gettext", "gzip", "html", "http",
     "idlelib", "imaplib", "importlib.metadata", "importlib.readers", "importlib.resources", "inspect", "lib2to3",
     "logging", "lzma", "mailbox", "mimetypes", "multiprocessing", "netrc", "nntplib", "optparse", "pdb",
@@ -109,19 +117,27 @@ HIDDEN = {
     "datetime": ("_strptime",),
     "faulthandler": ("traceback",),
     "importlib.resources": ("importlib.readers",),
-    "zoneinfo": ("importlib.resources",),
+    "sysconfig": ("_sysconfigdata",),
+    "zoneinfo": ("importlib.resources", "sysconfig"),
 }
 
 # What goes with a module once the program, or a distribution of it, uses it: what most who use it expect.
 COMPANIONS = {
     "_socket": ("encodings.idna",),  # getaddrinfo(3) is asked by the encoded name
     "http.client": ("ssl",),  # https
+    "multiprocessing": (
+        "ast",
+        "multiprocessing.spawn",
+        "multiprocessing.resource_tracker",
+        "multiprocessing.forkserver",
+    ),
     "urllib.request": ("ssl",),
 }
 
 # Names whose use brings a module that is imported only then.
 WORDS = {
     "cron": "zoneinfo",
+    "deprecated": "inspect",
     "ProcessPoolExecutor": "concurrent.futures.process",
     "HTTPSConnection": "ssl",
     "NamedTuple": "typing",
@@ -138,10 +154,17 @@ NATIVE = {
     "_cffi_backend": ("collections",),
     "_pydantic_core": ("collections", "dataclasses", "datetime", "decimal", "enum", "fractions", "ipaddress", "pathlib",
                        "re", "types", "typing", "urllib.parse", "uuid", "zoneinfo", "copy", "inspect", "warnings"),
+    "bit_generator": ("secrets",),
     "_multiarray_umath": ("datetime", "decimal", "math", "os", "pickle", "copyreg", "numbers", "warnings", "builtins",
                           "operator", "json", "io", "threading", "contextvars", "locale"),
     "_rust": ("datetime", "ipaddress", "os", "re", "warnings", "enum", "collections.abc", "abc", "hmac"),
 }  # fmt: skip
+
+# Names of modules that are words, too: where machine code has them, it says nothing of an import.
+WORDLIKE = frozenset((
+    "cmd", "code", "email", "html", "http", "multiprocessing", "platform", "profile", "site", "sqlite3", "ssl", "test",
+    "trace", "tty", "unittest", "xml",
+))  # fmt: skip
 
 # stayon's own: rooms that no service of a system runs, by ``sys.platform``; and what only other systems have.
 _ELSEWHERE = ("stayon.build", "stayon.services", "stayon.testing", "stayon.platforms.launchd",

@@ -28,7 +28,7 @@ def of_interpreter(target: Target, python: Interpreter) -> Runtime:
     if not python.is_usual:
         raise ConfigError(
             "this is not the usual CPython, and no other can be built in", where=python.path,
-            hint="Name an interpreter that is: --runtime PATH.", code="build.interpreter",
+            hint="Name an interpreter that is: --runtime PATH.", code="build.runtime-version",
         )  # fmt: skip
     library = _library(python)
     files = _Files((os.path.dirname(library), *python.directories))

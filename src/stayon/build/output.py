@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from types import TracebackType
+from typing import Self
 
 from stayon.errors import NotPermittedError, StayonError, UnavailableError
 
@@ -24,7 +25,7 @@ class Output:
         self._made = ""
         self.staging = ""
 
-    def __enter__(self) -> Output:
+    def __enter__(self) -> Self:
         with _told(self._folder):
             self._made = _first_missing(self._folder)
             os.makedirs(self._folder, exist_ok=True)
@@ -55,7 +56,9 @@ class Output:
                 os.replace(staged, place)
         self._made = ""
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         shutil.rmtree(self.staging, ignore_errors=True)
         # Directories that were there before stay.
         if self._made:
@@ -79,7 +82,9 @@ class _told:  # noqa: N801  # it reads as a word: with _told(place)
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not isinstance(error, OSError):
             return
         raise _refusal(self._place, error) from error

@@ -31,13 +31,14 @@ def packed(
     """
     done = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # lzma works without the interpreter's lock
-        for file in pool.map(lambda file: _packed(*file, machine == "x64", cache), files):
+        for file in pool.map(lambda file: _packed(file, cache, is_x86=machine == "x64"), files):
             done.append(file)
             told(len(done) / len(files))
     return tuple(done)
 
 
-def _packed(name: str, content: bytes, flags: int, is_x86: bool, cache: str) -> PackedFile:
+def _packed(file: tuple[str, bytes, int], cache: str, *, is_x86: bool) -> PackedFile:
+    name, content, flags = file
     digest = sha256(content).digest()
     way = payload.LZMA_BCJ if is_x86 and content.startswith(_X86_MAGICS) else payload.LZMA
     place = os.path.join(cache, f"{digest.hex()}-{_GENERATION}-{way}") if cache else ""

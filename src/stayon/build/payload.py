@@ -18,11 +18,12 @@ PACKAGE, FROZEN, NATIVE, NAMESPACE, BESIDE, LIBRARY, PACKED = 1, 2, 4, 8, 16, 32
 STORED, LZMA, LZMA_BCJ = range(3)
 PRELOAD, EXECUTABLE = 1, 2
 
-_HEAD = Struct("<8sQQ")
-_REST = Struct("<16I")
-_MODULE = Struct("<8I")
-_FILE = Struct("<6I32s")
-_SET = Struct("<3I")
+# Its header in two parts (what the hash is not of, and the rest), and the rows of its tables.
+HEAD = Struct("<8sQQ")
+REST = Struct("<16I")
+MODULE = Struct("<8I")
+FILE = Struct("<6I32s")
+SET = Struct("<3I")
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,13 @@ class _Writer:
 
 def written(payload: Payload) -> bytes:
     """Its bytes: the same for the same payload. Code comes first, since each start reads it; then what is read once."""
-    to = _Writer(bytearray(_HEAD.size + _REST.size))
+    to = _Writer(bytearray(HEAD.size + REST.size))
     modules = sorted(payload.modules, key=lambda module: module.name.encode())
     codes = [to.put(module.code) if module.code else 0 for module in modules]
     texts = [(to.text(module.name), to.text(module.origin)) for module in modules]
     boot, library = to.text(payload.boot), to.text(payload.library)
     sets = [
-        _SET.pack(to.text(set_name(files)), sum(map(len, payload.sets[:index])), len(files))
+        SET.pack(to.text(set_name(files)), sum(map(len, payload.sets[:index])), len(files))
         for index, files in enumerate(payload.sets)
     ]
     files = [file for files in payload.sets for file in files]
@@ -108,19 +109,19 @@ def written(payload: Payload) -> bytes:
     sources = [to.put(module.source, 1) if module.source else 0 for module in modules]
     packed = [to.put(file.packed, PAGE if file.filter == STORED else 16) for file in files]
     table = to.put(b"".join(
-        _MODULE.pack(name, module.flags, code, len(module.code), source, len(module.source), origin, module.unpacked)
+        MODULE.pack(name, module.flags, code, len(module.code), source, len(module.source), origin, module.unpacked)
         for module, code, source, (name, origin) in zip(modules, codes, sources, texts, strict=True)
     ))  # fmt: skip
     file_table = to.put(b"".join(
-        _FILE.pack(name, offset, len(file.packed), file.size, file.filter, file.flags, file.digest)
+        FILE.pack(name, offset, len(file.packed), file.size, file.filter, file.flags, file.digest)
         for file, name, offset in zip(files, names, packed, strict=True)
     ))  # fmt: skip
     set_table = to.put(b"".join(sets))
     major, minor = payload.python
-    to.data[_HEAD.size : _HEAD.size + _REST.size] = _REST.pack(
+    to.data[HEAD.size : HEAD.size + REST.size] = REST.pack(
         FORMAT, major << 8 | minor, table, len(modules), file_table, len(files), set_table, len(sets),
         about, len(payload.about), abi, len(payload.abi), boot, library, 0, 0,
     )  # fmt: skip
     to.put(b"")
-    head = _HEAD.pack(MAGIC, len(to.data), xxh64(to.data[_HEAD.size :]))
-    return head + bytes(to.data[_HEAD.size :])
+    head = HEAD.pack(MAGIC, len(to.data), xxh64(to.data[HEAD.size :]))
+    return head + bytes(to.data[HEAD.size :])

@@ -156,7 +156,7 @@ def imports(data: bytes) -> dict[str, tuple[str, ...]]:
 
 
 def _functions(image: Pe, address: int) -> tuple[str, ...]:
-    found = []
+    found: list[str] = []
     at = image.place(address)
     while True:
         (value,) = unpack_from("<Q", image.data, at)

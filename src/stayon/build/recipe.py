@@ -23,7 +23,7 @@ _VERSION = re.compile(r"\d{1,5}(\.\d{1,5}){0,3}([.+-]?[A-Za-z][A-Za-z0-9.+-]*)?"
 class Recipe:
     """What is to be built, and how. *program*: a file or a module, with *attribute* ("": its only service). *data*:
     files to be built in, each with its place. *python*: None for that of the runtime, or of the Python
-    that builds. *runtime*: "" for the usual sources.
+    that builds. *runtime*: "" for the usual sources. *stayon*: our own version.
     """
 
     program: str
@@ -43,6 +43,7 @@ class Recipe:
     keeps_source: bool = True
     requirements: str = ""
     is_offline: bool = False
+    stayon: str = ""
 
     @property
     def is_file(self) -> bool:

@@ -144,13 +144,15 @@ def version_info(version: str, texts: Mapping[str, str]) -> bytes:
     """VS_VERSIONINFO: *version* as numbers, and *texts* such as CompanyName, in English."""
     numbers = ([int(part) for part in re.match(r"[\d.]*", version)[0].split(".") if part] + [0, 0, 0, 0])[:4]  # type: ignore[index]  # it matches everything
     high, low = numbers[0] << 16 | numbers[1], numbers[2] << 16 | numbers[3]
-    fixed = pack(
-        "<13I", _FIXED_FILE_INFO, 0x10000, high, low, high, low, 0x3F, 0, _NT_WINDOWS32, _APPLICATION, 0, 0, 0
+    fixed = pack("<13I", _FIXED_FILE_INFO, 0x10000, high, low, high, low, 0x3F, 0, _NT_WINDOWS32, _APPLICATION, 0, 0, 0)
+    strings = b"".join(
+        _padded(_block(key, (text + "\0").encode("utf-16-le"), is_text=True)) for key, text in texts.items()
     )
-    strings = b"".join(_padded(_block(key, (text + "\0").encode("utf-16-le"), is_text=True)) for key, text in texts.items())
     table = _block(f"{_ENGLISH_UNITED_STATES:04x}{_UNICODE:04x}", b"", strings, is_text=True)
     translation = _block("Translation", pack("<2H", _ENGLISH_UNITED_STATES, _UNICODE))
-    children = _padded(_block("StringFileInfo", b"", table, is_text=True)) + _block("VarFileInfo", b"", translation, is_text=True)
+    children = _padded(_block("StringFileInfo", b"", table, is_text=True)) + _block(
+        "VarFileInfo", b"", translation, is_text=True
+    )
     return _block("VS_VERSION_INFO", fixed, children)
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PROGRAM, PACKAGES, STAYON, LIBRARY = "the program", "a distribution", "stayon", "Python's library"
 _TESTS = re.compile(r"(^|\.)(tests?|conftest)(\.|$)")
 
+# A word between zero bytes, as C and Cython keep names of modules.
+_NAMED = re.compile(rb"\0([a-z_][a-z0-9_]{2,30}(?:\.[a-z_]{2,30})?)(?=\0)")
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -64,7 +67,10 @@ class Search:
         library = order.library
         platform, minor = library.platform, library.minor
         self.home, self.program = _program(order)
-        rooms: list[tuple[str, Directory | Library]] = [(PROGRAM, Directory(self.home, platform, minor)), (LIBRARY, library)]
+        rooms: list[tuple[str, Directory | Library]] = [
+            (PROGRAM, Directory(self.home, platform, minor)),
+            (LIBRARY, library),
+        ]
         if order.packages:
             rooms.append((PACKAGES, Directory(order.packages, platform, minor, frozenset(("stayon",)))))
         rooms.append((STAYON, Directory(stayon, platform, minor)))
@@ -184,13 +190,10 @@ class Search:
 
     def _follow_native(self, node: Node) -> None:
         """What the machine code of a distribution imports: what is known of it, and library modules that it names."""
-        last = node.found.name.rpartition(".")[2]
-        named = {text.decode() for text in re.findall(rb"\0([a-z_][a-z0-9_]{2,30}(?:\.[a-z_]{2,30})?)(?=\0)", node.found.content())}
-        for target in (*tables.NATIVE.get(last, ()), *sorted(named)):
-            if target not in tables.NATIVE.get(last, ()) and tables.heavy_root(target):
-                continue
-            found = self.order.library.find(target)
-            if found is not None:
+        known = tables.NATIVE.get(node.found.name.rpartition(".")[2], ())
+        named = {text.decode() for text in _NAMED.findall(node.found.content())} - tables.WORDLIKE
+        for target in (*known, *sorted(named)):
+            if self.order.library.find(target) is not None:
                 self._add(target, Edge(node.found.name, why="by its machine code"))
 
     def _follow(self, node: Node) -> None:
@@ -288,7 +291,11 @@ def _stayons(platform: str) -> Iterator[tuple[str, str]]:
             yield f"stayon.cli.{module}", f"it does the verb {verb.name}"
     for module in ("program", "started", "run", "target"):
         yield f"stayon.cli.{module}", "services start by it"
+    yield "stayon.cli.inside", "the program's verbs begin there"
+    yield "stayon.runtime.config.child_answer", "it is the child that reads a configuration file"
     if platform == "win32":
-        yield "stayon.platforms.windows.boot", "the SCM starts services by it"
+        yield "stayon.platforms.windows.launcher_process", "the SCM starts services by it"
+        yield "stayon.platforms.windows.program_file", "an update replaces the program by it"
     else:
+        yield "stayon.cli.reloaded", "systemd has services reload by it"
         yield "stayon.platforms.unix_entry", "managers start services by it"

@@ -141,9 +141,7 @@ def _stored_docstring(code: Code) -> int:
 
 def _uses(code: Code, constant: int) -> int:
     """How often *code* loads a constant."""
-    return sum(
-        argument == constant for operation, argument in _operations(code) if operation in _CONSTANT_OPERATIONS
-    )
+    return sum(argument == constant for operation, argument in _operations(code) if operation in _CONSTANT_OPERATIONS)
 
 
 def _operations(code: Code) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""A signature that Windows knows (Authenticode), by a program that can make one: osslsigncode, or Microsoft's signtool."""
+"""A signature that Windows knows (Authenticode), made by a program that can: osslsigncode, or Microsoft's signtool."""
 
 from __future__ import annotations
 
@@ -65,10 +65,12 @@ def sign(path: str, signer: Signer, description: str) -> None:
     certificate, _, key = signer.certificate.partition("+")
     command = [program, "sign", *(["-certs", certificate, "-key", key] if key else ["-pkcs12", certificate])]
     password = _password()
-    command += ["-readpass", "-"] if password else []
+    # (osslsigncode 2.5 does not know "-", and Windows no other name.)
+    command += ["-readpass", "-" if os.name == "nt" else "/dev/stdin"] if password else []
     command += ["-h", "sha256", "-n", description, *(["-ts", signer.timestamp] if signer.timestamp else [])]
     try:
         _run([*command, "-in", path, "-out", beside], password)
+        shutil.copymode(path, beside)
         os.replace(beside, path)
     finally:
         if os.path.exists(beside):
@@ -84,7 +86,7 @@ def _password() -> str:
         with open(path, encoding="utf-8") as file:
             return file.read().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise UnavailableError(
+        raise UsageError(
             "the password cannot be read", where=path, why=str(error), hint=f"Check {PASSWORD}_FILE.",
             code="build.sign",
         ) from error  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from stayon.build import embeddable, interpreter, linux_runtime, windows_runtime
+from stayon.build import embeddable, interpreter, linux_runtime, prefix, windows_runtime
 from stayon.build.download import Progress
 from stayon.build.interpreter import Interpreter
 from stayon.build.recipe import Recipe
@@ -46,7 +46,9 @@ def _of_windows(recipe: Recipe, progress: Progress) -> Runtime:
 def _of_linux(recipe: Recipe, progress: Progress) -> Runtime:
     if recipe.runtime:
         place = embeddable.given(recipe.runtime, is_offline=recipe.is_offline, progress=progress)
-        return linux_runtime.of_interpreter(recipe.target, interpreter.asked(_program(place)))
+        is_here = recipe.target.name == here()
+        python = interpreter.asked(_program(place)) if is_here else prefix.read(place, recipe.target)
+        return linux_runtime.of_interpreter(recipe.target, python)
     if recipe.target.name != here():
         raise _none_known(recipe, "an installed Python of such a computer, with a libpython of its own")
     return linux_runtime.of_interpreter(recipe.target, interpreter.asked(interpreter.of_minor(_minor(recipe))))

@@ -12,8 +12,8 @@ from stayon.errors import UsageError
 
 @dataclass(frozen=True)
 class Target:
-    """A kind of computer. *launcher* is the file of ours that begins the program there, *suffix* its name's end, *wheel*
-    what package indexes call it, *python_embed* what its runtimes are called at python.org.
+    """A kind of computer. *launcher* is the file of ours that begins the program there, *suffix* the end of the
+    program's name; *wheel*: what the resolver of dependencies calls it.
     """
 
     name: str
@@ -22,7 +22,6 @@ class Target:
     launcher: str
     suffix: str
     wheel: str
-    embeddable: str = ""
 
     @property
     def is_windows(self) -> bool:
@@ -33,8 +32,8 @@ class Target:
 TARGETS = {
     target.name: target
     for target in (
-        Target("windows-x64", "windows", "x64", "windows-x64.exe", ".exe", "x86_64-pc-windows-msvc", "amd64"),
-        Target("windows-arm64", "windows", "arm64", "windows-arm64.exe", ".exe", "aarch64-pc-windows-msvc", "arm64"),
+        Target("windows-x64", "windows", "x64", "windows-x64.exe", ".exe", "x86_64-pc-windows-msvc"),
+        Target("windows-arm64", "windows", "arm64", "windows-arm64.exe", ".exe", "aarch64-pc-windows-msvc"),
         Target("linux-x64", "linux", "x64", "linux-x64", "", "x86_64-unknown-linux-gnu"),
         Target("linux-arm64", "linux", "arm64", "linux-arm64", "", "aarch64-unknown-linux-gnu"),
     )

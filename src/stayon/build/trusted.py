@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 
-import stayon
 from stayon.build import bill, payload, sign
 from stayon.build.kit import Kit, Tell
 from stayon.build.output import Output
@@ -75,8 +74,8 @@ def files_of(kit: Kit) -> Iterator[tuple[str, bytes]]:
     yield f"{PROGRAM_FOLDER}/sitecustomize.py", boot.encode()
     for place, path in sorted(kit.own.items()):
         folder = PROGRAM_FOLDER if any(place == told for _, told in kit.recipe.data) else PACKAGES_FOLDER
-        with open(path, "rb") as file:
-            yield f"{folder}/{place}", file.read()
+        with open(path, "rb") as opened:
+            yield f"{folder}/{place}", opened.read()
 
 
 def _script(kit: Kit) -> str:
@@ -97,7 +96,7 @@ def _library(kit: Kit) -> bytes:
 
 def _program(kit: Kit) -> Mapping[str, bytes]:
     """stayon's modules and the program's, with source and compiled; those of distributions too."""
-    found = {}
+    found: dict[str, bytes] = {}
     tag = f"cpython-{kit.runtime.version[0]}{kit.runtime.version[1]}"
     for module in kit.modules:
         if module.flags & (payload.NATIVE | payload.NAMESPACE) or not module.code:
@@ -143,7 +142,7 @@ def _is_stayons(module: Module) -> bool:
 
 
 def _source_of_stayon(module: Module) -> bytes:
-    top = os.path.dirname(os.path.dirname(os.path.abspath(stayon.__file__)))
+    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     with open(os.path.join(top, *_place(module).split("/")), "rb") as file:
         return file.read()
 

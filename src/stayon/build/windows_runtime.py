@@ -46,11 +46,12 @@ def of_directory(target: Target, folder: str, origin: str) -> Runtime:
 
 def _places(folder: str) -> dict[str, str]:
     """Its DLLs and extensions by name. Debug versions (_d) and what only the installer's programs use stay out."""
-    found = {}
+    found: dict[str, str] = {}
     for inside in _FOLDERS:
         place = os.path.join(folder, inside)
         for name in sorted(os.listdir(place)) if os.path.isdir(place) else ():
-            if name.lower() == "python.exe" or name.lower().endswith((".dll", ".pyd")) and not name.lower().endswith(("_d.dll", "_d.pyd")):
+            kind, of_debugging = name.lower()[-4:], name.lower()[-6:-4] == "_d"
+            if name.lower() == "python.exe" or (kind in {".dll", ".pyd"} and not of_debugging):
                 found.setdefault(name, os.path.join(place, name))
     return found
 
@@ -70,7 +71,7 @@ def _version(image: pe.Pe, library: str) -> tuple[int, int, int]:
 def _builtins(image: pe.Pe) -> list[str]:
     """The modules that are built into the interpreter: PyImport_Inittab, a table of names and functions."""
     (table,) = unpack_from("<Q", image.data, image.place(pe.exported(image.data, "PyImport_Inittab")))
-    found = []
+    found: list[str] = []
     at = image.place(table - image.image_base)
     while True:
         (name,) = unpack_from("<Q", image.data, at)

@@ -6,15 +6,16 @@ import os
 import sys
 import time
 
-from stayon import exits
+from stayon import __version__, exits
 from stayon.build import assemble, kit, sign, sizes
 from stayon.build import recipe as recipes
-from stayon.build.assemble import Built
 from stayon.build.recipe import LAYOUTS, SOURCES, Recipe
 from stayon.build.targets import target_of
+from stayon.build.verify import verified
 from stayon.cli.command import answer
 from stayon.cli.progress import Progress
 from stayon.cli.target import split
+from stayon.core.finding import BAD
 from stayon.errors import UsageError
 
 TYPE_CHECKING = False
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from stayon.build.assemble import Built
     from stayon.cli.command import Call
 
 
@@ -35,11 +37,25 @@ def build(call: Call) -> int:
         if "explain" in call.given:
             gathered = kit.gathered(recipe, progress.tell)
             progress.clear()
-            answer(call, {"explained": gathered.frozen.explain(call.given["explain"])}, gathered.frozen.explain(call.given["explain"]))
+            answer(
+                call,
+                {"explained": gathered.frozen.explain(call.given["explain"])},
+                gathered.frozen.explain(call.given["explain"]),
+            )
             return exits.DONE
         built = assemble.build(recipe, signer, progress.tell)
     answer(call, _fields(built), _text(built, time.monotonic() - begun))
     return exits.DONE
+
+
+def verify(call: Call) -> int:
+    """Look at what was built, and print what was found; gives 0, or the exit code of what is wrong with it."""
+    if "file" not in call.given:
+        raise UsageError("verify needs a file", hint="Name what build has made.", code="build.verify")
+    findings = verified(call.given["file"])
+    text = "\n".join(f"{one.verdict:<8} {one.subject:<16} {one.text}" for one in findings)
+    answer(call, [one.as_dict() for one in findings], text)
+    return next((one.exit_code for one in findings if one.verdict == BAD), exits.DONE)
 
 
 def _recipe(call: Call) -> Recipe:
@@ -64,6 +80,7 @@ def _recipe(call: Call) -> Recipe:
         recipes.checked_choice(given.get("source", SOURCES[0]), "--source", SOURCES) == SOURCES[0],
         given.get("requirements", ""),
         "offline" in given,
+        __version__,
     )
 
 
@@ -93,8 +110,8 @@ def _text(built: Built, took_s: float) -> str:
     glibc = f", glibc {about['glibc']} or newer" if about["glibc"] else ""
     lines = [*(f"warning: {warning}" for warning in built.warnings), sizes.chart(built.parts, is_plain=is_plain), ""]
     lines += [
-        f"{built.path}: {sizes.text(built.size)}, for {about['target']}{glibc}, Python {about['python']}; {took_s:.1f} s",
-        f"SHA-256 {built.digest}",
+        f"{built.path}: {sizes.text(built.size)}, for {about['target']}{glibc}, Python {about['python']}",
+        f"SHA-256 {built.digest}, in {took_s:.1f} s",
     ]
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
 BAR_WIDTH = 24
 # The steps in their order; what each is called, and how much of the whole it usually is.
@@ -30,7 +31,7 @@ class Progress:
         self._is_shown = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._last = ""
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         return self
 
     def tell(self, step: str, share: float) -> None:

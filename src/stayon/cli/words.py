@@ -117,12 +117,8 @@ BUILDING = (
     Option("version", "its version: 1.2.3", "VERSION", group=LOOKS),
     Option("publisher", "who publishes it", "TEXT", group=LOOKS),
     Option("icon", "an .ico file (Windows)", "FILE", group=LOOKS),
-    Option(
-        "sign",
-        "sign it with this .pfx; its password is STAYON_SIGN_PASSWORD, or in ..._PASSWORD_FILE",
-        "CERT",
-        group=LOOKS,
-    ),
+    Option("sign", "sign it, by a .pfx, cert.pem+key.pem, or a thumbprint in Windows' store", "CERT", group=LOOKS),
+    Option("timestamp", "who is asked to confirm the time of the signature", "URL", group=LOOKS),
     Option("python", "its version of Python (default: that of the Python that builds)", "3.N", group=MAKING),
     Option(
         "runtime", "its interpreter: a directory, an archive, or an address with #sha256=...", "PLACE", group=MAKING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stayon.machine import Management
 from stayon.platforms.onefile.collect import remember_this
 from stayon.platforms.onefile.program import here
-from stayon.platforms.windows import export, pack
+from stayon.platforms.windows import export
 from stayon.platforms.windows.accounts import WindowsAccounts
 from stayon.platforms.windows.command import service_command
 from stayon.platforms.windows.real_scm import windows_scm
@@ -29,8 +29,14 @@ def management(clock: Clock) -> Management:
         preflight(manager, lambda account: bool(accounts.sid(account))),
         {"sc": _secured(export.sc_lines), "powershell": _secured(export.powershell)},
         # A program that is one file has it all in itself.
-        pack.write if here() is None else remember_this,
+        _pack if here() is None else remember_this,
     )
+
+
+def _pack() -> None:
+    from stayon.platforms.windows import pack
+
+    pack.write()
 
 
 def _secured(exported: Callable[[Installation, str], str]) -> Callable[[Installation], str]:
