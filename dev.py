@@ -67,6 +67,7 @@ GO = Tool("go", "golang-go", "builds the Go peer of the figures", unpacked=False
 WINE = Tool("wine", "wine", "runs our Windows services", unpacked=False)
 SYSTEMD = Tool("systemd-analyze", "systemd", "keeps our services", unpacked=False)
 DBUS = Tool("dbus-daemon", "dbus libpam-systemd", "carries what systemd is asked", unpacked=False)
+SIGNER = Tool("osslsigncode", "osslsigncode openssl", "signs our programs for Windows", unpacked=False)
 
 
 def say(text: str) -> None:
@@ -247,7 +248,7 @@ def do_without(why: str, cure: str) -> None:
 
 def bring_all(venv: Venv) -> None:
     """See that every test has what it needs: Debian's tools on Linux; what tests/windows keeps, where that can run."""
-    for tool in (PROMTOOL, WINE, SYSTEMD, DBUS) if sys.platform == "linux" else ():
+    for tool in (PROMTOOL, WINE, SYSTEMD, DBUS, SIGNER) if sys.platform == "linux" else ():
         bring(tool)
     if sys.platform != "darwin" and live([venv.python, ROOT / "tests" / "windows" / "fetch.py"]) != 0:
         do_without("what tests of Windows services need could not be fetched", "It comes from pypi.org and Wine.")
@@ -392,8 +393,7 @@ def lint(options: argparse.Namespace) -> int:
 def bench(options: argparse.Namespace) -> int:
     """Every figure that the README claims, or those of the files named, beside its peers, in one run."""
     known = {path.stem: path for path in sorted((ROOT / "bench").glob("*.py")) if not path.stem.startswith("_")}
-    unknown = [name for name in options.names if name not in known]
-    if unknown:
+    if unknown := [name for name in options.names if name not in known]:
         raise DevError(f"no benchmark {', '.join(unknown)}. There are: {', '.join(known)}")
     # A venv of its own: the test tools put .pth files into theirs, which every start of an interpreter pays for.
     venv = Venv(".venv-bench" if not options.python else f".venv-bench-{options.python}", find_python(options.python))

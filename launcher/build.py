@@ -41,7 +41,7 @@ _LINUX = (
 _LINUX_LIBRARIES = ("-Wl,--no-as-needed", "-l:libdl.so.2")
 _WINDOWS = (
     # Without -fdata-sections: mingw would write zeros into the file.
-    *_COMMON, "-D_WIN32_WINNT=0x0a00", "-DWIN32_LEAN_AND_MEAN", "-fno-builtin", "-nostdlib",
+    *_COMMON, "-D_WIN32_WINNT=0x0a00", "-DWIN32_LEAN_AND_MEAN", "-nostdlib",
     "-Wl,--gc-sections", "-Wl,-e,launcher_start", "-Wl,--stack,3000000",
     "-Wl,--dynamicbase,--nxcompat,--high-entropy-va", "-Wl,--subsystem,console",
 )  # fmt: skip

@@ -2,29 +2,46 @@
  * library than the system's. */
 #include <stddef.h>
 
+/* In a loop, it keeps the compiler from making of it a call of the very function that it is in. */
+#define STAYS __asm__ volatile("" ::: "memory")
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size) {
-    unsigned char *target = to;
+    void *const begin = to;
+#ifdef __x86_64__
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+#else
     const unsigned char *source = from;
-    while (size-- > 0)
+    for (unsigned char *target = to; size > 0; size--) {
         *target++ = *source++;
-    return to;
+        STAYS;
+    }
+#endif
+    return begin;
 }
 
 void *memmove(void *to, const void *from, size_t size) {
     unsigned char *target = to;
     const unsigned char *source = from;
-    if (target <= source)
+    if (target <= source || target >= source + size)
         return memcpy(to, from, size);
-    while (size-- > 0)
+    while (size-- > 0) {
         target[size] = source[size];
+        STAYS;
+    }
     return to;
 }
 
 void *memset(void *to, int byte, size_t size) {
-    unsigned char *target = to;
-    while (size-- > 0)
+    void *const begin = to;
+#ifdef __x86_64__
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
+#else
+    for (unsigned char *target = to; size > 0; size--) {
         *target++ = (unsigned char)byte;
-    return to;
+        STAYS;
+    }
+#endif
+    return begin;
 }
 
 int memcmp(const void *left, const void *right, size_t size) {
@@ -37,9 +54,16 @@ int memcmp(const void *left, const void *right, size_t size) {
 
 size_t strlen(const char *text) {
     size_t size = 0;
-    while (text[size] != 0)
-        size++;
+    for (; text[size] != 0; size++)
+        STAYS;
     return size;
+}
+
+size_t wcslen(const wchar_t *text) {
+    size_t length = 0;
+    for (; text[length] != 0; length++)
+        STAYS;
+    return length;
 }
 
 int strcmp(const char *left, const char *right) {

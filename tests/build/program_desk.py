@@ -75,13 +75,23 @@ def built(source: str = SOURCE, version: str = "1.0", name: str = "collector", *
     place = Path(tempfile.mkdtemp(dir=workshop()))
     script = place / f"{name}.py"
     script.write_text(textwrap.dedent(source), "utf-8")
-    command = [sys.executable, "-m", "stayon", "build", script, "--output", place / "dist", "--version", version]
+    command = [
+        sys.executable,
+        "-m",
+        "stayon",
+        "build",
+        str(script),
+        "--output",
+        str(place / "dist"),
+        "--version",
+        version,
+    ]
     done = subprocess.run(
         [*command, *options], capture_output=True, text=True, timeout=BUILD_S, check=False, cwd=place,
         env={**os.environ, "PYTHONPATH": str(Path(stayon.__file__).parents[1])},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    return place / "dist" / name
+    return place / "dist" / (f"{name}.exe" if "windows-x64" in options else name)
 
 
 def run(

@@ -39,8 +39,8 @@ def certificate(folder: Path) -> Certificate:
     pair = ("-in", made.pem, "-inkey", made.key)
     behind = ("-passout", f"pass:{PASSWORD}")
     _openssl(
-        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", made.key, "-out", made.pem, "-subj", "/CN=stayon tests",
-        "-addext", "extendedKeyUsage=codeSigning", "-addext", "keyUsage=digitalSignature",
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", made.key, "-out", made.pem,
+        "-subj", "/CN=stayon tests", "-addext", "extendedKeyUsage=codeSigning", "-addext", "keyUsage=digitalSignature",
     )  # fmt: skip
     _openssl("rsa", "-aes256", "-in", made.key, "-out", made.locked, *behind)
     _openssl("pkcs12", "-export", *pair, "-out", made.pfx, *behind)
@@ -66,7 +66,7 @@ def recorder(folder: Path) -> Path:
     return folder
 
 
-def build(output: Path, *options: str | Path, program: Path = EXAMPLE, **environment: str) -> Answer:
+def build(program: Path, output: Path, /, *options: str | Path, **environment: str) -> Answer:
     """``stayon build`` of *program* for Windows, into *output*."""
     words = [sys.executable, "-m", "stayon", "build", program, "--target", "windows-x64", "--output", output, *options]
     done = subprocess.run(
@@ -76,8 +76,8 @@ def build(output: Path, *options: str | Path, program: Path = EXAMPLE, **environ
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def built(output: Path, *options: str | Path, program: Path = EXAMPLE, **environment: str) -> Path:
+def built(program: Path, output: Path, /, *options: str | Path, **environment: str) -> Path:
     """As ``build``, where that goes well: gives *output*."""
-    answer = build(output, *options, program=program, **environment)
+    answer = build(program, output, *options, **environment)
     assert answer.code == 0, answer
     return output

@@ -12,8 +12,8 @@ from tests.windows.lab import STOP, CallError, Lab, wait_until
 
 pytestmark = pytest.mark.slow
 
-# The least that a service has to do: wait for the call, hear controls, tell its states. What it is to wait for is a file
-# beside it, which is looked for: nothing else is there to wait on.
+# The least that a service has to do: wait for the call, hear controls, tell its states. What it is to wait for is a
+# file beside it, which is looked for: nothing else is there to wait on.
 SERVICE = """
 import _stayon, _thread, nt, time, sys
 FOLDER = _stayon.executable.rpartition("\\\\")[0] + "\\\\"
@@ -213,7 +213,8 @@ def test_without_the_scm_python_is_told_so(lab: Lab, programs: Programs) -> None
 import _stayon, nt
 def main():
     _stayon.service_handler(print)
-    nt.write(1, ascii([_stayon.service_wait(0.0), _stayon.service_handle(), _stayon.service_status(4, 0, 0, 0, 0, 0)]).encode())
+    told = [_stayon.service_wait(0.0), _stayon.service_handle(), _stayon.service_status(4, 0, 0, 0, 0, 0)]
+    nt.write(1, ascii(told).encode())
 """
     answer = lab.exe(programs.exe(lab.folder / "plain" / "plain.exe", boot))
     assert (answer.out, answer.code) == ("[1063, 0, 6]", 0), answer

@@ -17,7 +17,8 @@ TOLD = """
 import nt, sys, _stayon, _winapi
 def main():
     handles = [_winapi.GetFileType(_winapi.GetStdHandle(number)) != 0 for number in (-10, -11, -12)]
-    told = (sys.argv[1:], _stayon.executable, _stayon.payload, list(_stayon.sets), handles, [sys.flags.isolated, sys.path])
+    isolation = [sys.flags.isolated, sys.path]
+    told = (sys.argv[1:], _stayon.executable, _stayon.payload, list(_stayon.sets), handles, isolation)
     text = ascii(told).encode()
     if "--to" in sys.argv:
         file = nt.open(sys.argv[sys.argv.index("--to") + 1], nt.O_WRONLY | nt.O_CREAT, 0o600)
@@ -176,7 +177,12 @@ def test_a_program_that_is_running_can_be_renamed(lab: Lab, programs: Programs) 
 
 def test_the_runtime_in_use_is_held(lab: Lab, programs: Programs) -> None:
     """While a program runs, one file of each of its sets can't be opened for removal; afterwards it can."""
-    waits = 'import nt, _stayon\ndef main():\n    nt.write(1, ascii(_stayon.sets[0]).encode() + b"\\n")\n    nt.read(0, 1)\n'
+    waits = """
+import nt, _stayon
+def main():
+    nt.write(1, ascii(_stayon.sets[0]).encode() + b"\\n")
+    nt.read(0, 1)
+"""
     exe = programs.exe(lab.folder / "held" / "held.exe", waits)
     process = lab.popen(exe)
     assert process.stdout is not None

@@ -83,7 +83,7 @@ def told():
 
 
 def test_requests(tmp_path: Path) -> None:
-    """A server is asked by name; certificates are data, found in each way; metadata, submodules, lines of tracebacks."""
+    """A server is asked by name; certificates are data, found in each way; metadata, modules, lines of tracebacks."""
     found = told(tmp_path, "requests", REQUESTS)
     assert found.pop("text") == "42"
     assert set(found.pop("distributions")) >= {"certifi", "idna", "requests", "urllib3"}

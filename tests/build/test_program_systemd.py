@@ -134,7 +134,7 @@ def test_its_whole_life(installed: Installed) -> None:
 
 
 def test_the_look_before_knows_what_it_needs(installed: Installed) -> None:
-    """``doctor`` tells where its files are on disk, that its account can read them, and that only root may change them."""
+    """``doctor`` tells where its files are on disk, that its account can read them, and only root may change them."""
     found = {one["subject"]: one for one in installed.done("doctor", "--json").json}
     assert found["on disk"]["text"] == f"{RUNTIME}/runtime"
     assert found["reachable"]["verdict"] == found["unwritable"]["verdict"] == "ok", found

@@ -9,7 +9,7 @@ import pytest
 from stayon import exits
 from stayon.build import image
 from tests.build import signing_desk as desk
-from tests.build.signing_desk import PASSWORD, Certificate, build, built, osslsigncode
+from tests.build.signing_desk import EXAMPLE, PASSWORD, Certificate, build, built, osslsigncode
 from tests.build.windows_programs import launcher
 from tests.windows.lab import Lab
 
@@ -30,13 +30,13 @@ def certificate(tmp_path_factory) -> Certificate:
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory) -> Path:
     """A program that nobody has signed."""
-    return built(tmp_path_factory.mktemp("plain")) / "collector.exe"
+    return built(EXAMPLE, tmp_path_factory.mktemp("plain")) / "collector.exe"
 
 
 @pytest.fixture(scope="module")
 def signed(tmp_path_factory, certificate: Certificate) -> Path:
     """The same, signed."""
-    return built(tmp_path_factory.mktemp("signed"), "--sign", certificate.pfx, **SECRET) / "collector.exe"
+    return built(EXAMPLE, tmp_path_factory.mktemp("signed"), "--sign", certificate.pfx, **SECRET) / "collector.exe"
 
 
 def _verified(path: Path, certificate: Certificate) -> bool:
@@ -82,7 +82,7 @@ def test_it_runs(lab: Lab, signed: Path) -> None:
 
 def test_of_a_pair_the_launcher_is_signed(lab: Lab, certificate: Certificate, tmp_path) -> None:
     """It is the same one for everybody as before, and runs with the file beside it."""
-    output = built(tmp_path / "dist", "--layout", "pair", "--sign", certificate.pfx, **SECRET)
+    output = built(EXAMPLE, tmp_path / "dist", "--layout", "pair", "--sign", certificate.pfx, **SECRET)
     exe, bare = output / "collector.exe", tmp_path / "bare.exe"
 
     assert _verified(exe, certificate)
@@ -99,8 +99,8 @@ def test_nobody_sees_the_password(certificate: Certificate, tmp_path) -> None:
     """It stands in no command line and in no environment of the program that signs, and is printed nowhere."""
     tools = desk.recorder(tmp_path / "bin")
     path = {"PATH": f"{tools}:/usr/bin:/bin"}
-    right = build(tmp_path / "right", "--sign", certificate.pfx, **SECRET, **path)
-    wrong = build(tmp_path / "wrong", "--sign", certificate.pfx, STAYON_SIGN_PASSWORD="not-this", **path)
+    right = build(EXAMPLE, tmp_path / "right", "--sign", certificate.pfx, **SECRET, **path)
+    wrong = build(EXAMPLE, tmp_path / "wrong", "--sign", certificate.pfx, STAYON_SIGN_PASSWORD="not-this", **path)
     told = (tools / "osslsigncode.told").read_text("utf-8")
 
     assert (right.code, wrong.code) == (exits.DONE, exits.FAILED)
@@ -115,14 +115,14 @@ def test_the_password_may_be_in_a_file(certificate: Certificate, tmp_path, form:
     """As systems that keep secrets hand them over; for a key in a file of its own, too."""
     (tmp_path / "password").write_text(f"{PASSWORD}\n", "utf-8")
     given = str(certificate.pfx) if form == "pfx" else f"{certificate.pem}+{certificate.locked}"
-    output = built(tmp_path / "dist", "--sign", given, STAYON_SIGN_PASSWORD_FILE=str(tmp_path / "password"))
+    output = built(EXAMPLE, tmp_path / "dist", "--sign", given, STAYON_SIGN_PASSWORD_FILE=str(tmp_path / "password"))
 
     assert _verified(output / "collector.exe", certificate)
 
 
 def test_a_key_in_the_clear_needs_no_password(certificate: Certificate, tmp_path) -> None:
     """Certificate and key are two files."""
-    output = built(tmp_path / "dist", "--sign", f"{certificate.pem}+{certificate.key}")
+    output = built(EXAMPLE, tmp_path / "dist", "--sign", f"{certificate.pem}+{certificate.key}")
 
     assert _verified(output / "collector.exe", certificate)
 
@@ -130,7 +130,7 @@ def test_a_key_in_the_clear_needs_no_password(certificate: Certificate, tmp_path
 def test_a_wrong_password_leaves_nothing(certificate: Certificate, tmp_path) -> None:
     """One line says what is wrong, and no program is there that would pass for a signed one."""
     for words in (["--sign", certificate.pfx], ["--sign", f"{certificate.pem}+{certificate.locked}"]):
-        answer = build(tmp_path / "dist", *words, STAYON_SIGN_PASSWORD="not-this")
+        answer = build(EXAMPLE, tmp_path / "dist", *words, STAYON_SIGN_PASSWORD="not-this")
 
         assert answer.code == exits.FAILED
         assert answer.err.endswith("[build.sign-failed]\n")
@@ -139,20 +139,21 @@ def test_a_wrong_password_leaves_nothing(certificate: Certificate, tmp_path) -> 
 
 
 @pytest.mark.parametrize(
-    ("options", "path", "code", "error"),
+    ("options", "told"),
     [
-        (["--sign", "nowhere.pfx"], "/usr/bin:/bin", exits.USAGE, "build.sign"),
-        (["--sign", "{pem}"], "{empty}", exits.UNAVAILABLE, "build.sign-program"),
-        (["--sign", "{pem}", "--target", "linux-x64"], "/usr/bin:/bin", exits.USAGE, "build.choice"),
-        (["--sign", "{pem}", "--layout", "trusted"], "/usr/bin:/bin", exits.USAGE, "build.choice"),
+        ("--sign nowhere.pfx", "64 [build.sign]"),
+        ("--sign {pem}", "69 [build.sign-program]"),
+        ("--sign {pem} --target linux-x64", "64 [build.choice]"),
+        ("--sign {pem} --layout trusted", "64 [build.choice]"),
     ],
 )
-def test_what_cannot_be_signed_is_told_first(certificate, tmp_path, options, path, code, error) -> None:
+def test_what_cannot_be_signed_is_told_first(certificate: Certificate, tmp_path, options: str, told: str) -> None:
     """No such file, nobody who signs, no program of Windows, one that is signed already: one line each."""
-    (tmp_path / "empty").mkdir()
-    said = [word.format(pem=certificate.pem) for word in options]
-    answer = build(tmp_path / "dist", *said, PATH=path.format(empty=tmp_path / "empty"))
+    words = [word.format(pem=certificate.pem) for word in options.split()]
+    nobody = {"PATH": str(tmp_path)} if "program" in told else {}
+    answer = build(EXAMPLE, tmp_path / "dist", *words, **nobody)
+    code, _, error = told.partition(" ")
 
-    assert answer.code == code
-    assert f"[{error}]\n" in answer.err
+    assert answer.code == int(code)
+    assert f"{error}\n" in answer.err
     assert not (tmp_path / "dist").exists()

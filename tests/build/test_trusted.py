@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stayon.build import pe, sign
-from tests.build.signing_desk import build, built, osslsigncode
+from tests.build.signing_desk import EXAMPLE, build, built, osslsigncode
 from tests.build.windows_programs import launcher
 from tests.windows.lab import Lab
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory) -> Path:
     """The program's directory."""
     place = tmp_path_factory.mktemp("trusted")
     (place / "collector.py").write_text(SOURCE, "utf-8")
-    return built(place / "dist", "--layout", "trusted", program=place / "collector.py") / "collector"
+    return built(place / "collector.py", place / "dist", "--layout", "trusted") / "collector"
 
 
 def _program_files(folder: Path) -> list[Path]:
@@ -54,10 +54,10 @@ def test_every_program_file_has_a_signature(folder: Path) -> None:
     assert {path.suffix for path in found} == {".exe", ".dll", ".pyd"}
     assert [path.name for path in found if not sign.is_signed(path.read_bytes())] == []
     # None needs a DLL that is neither here nor the system's.
-    lacking = {
-        name.lower() for path in found for name in pe.imports(path.read_bytes()) if name.lower().startswith(("python", "vc", "lib"))
-    }  # fmt: skip
-    assert lacking - {name.lower() for name in names} == set()
+    wanted = {name.lower() for path in found for name in pe.imports(path.read_bytes())}
+    assert {name for name in wanted if name.startswith(("python", "vc", "lib"))} - {
+        name.lower() for name in names
+    } == set()
 
 
 @pytest.mark.needs_osslsigncode
@@ -76,7 +76,7 @@ def test_every_signature_is_of_those_who_made_it_and_right(folder: Path) -> None
 def test_a_program_file_that_nobody_signed_is_told(tmp_path) -> None:
     """It is built in as it was asked for, and a warning names it."""
     (tmp_path / "helper.dll").write_bytes(launcher())
-    answer = build(tmp_path / "dist", "--layout", "trusted", "--data", tmp_path / "helper.dll")
+    answer = build(EXAMPLE, tmp_path / "dist", "--layout", "trusted", "--data", tmp_path / "helper.dll")
 
     assert answer.code == 0, answer
     assert "warning: nobody has signed app/helper.dll" in answer.out

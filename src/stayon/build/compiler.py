@@ -9,7 +9,7 @@ import os
 import subprocess
 from dataclasses import dataclass, field
 
-from stayon.build import imports, marshalled, shrink, worker
+from stayon.build import imports, marshalled, shrink, unannotated, worker
 from stayon.errors import ConfigError, UnavailableError
 
 TYPE_CHECKING = False
@@ -79,12 +79,12 @@ class Compiler:
                 with contextlib.suppress(OSError):
                     process.communicate(timeout=_END_TIMEOUT_S)  # the end of its input is the end of it
 
-    def compiled(self, content: bytes, origin: str, *, is_compiled: bool, docstrings: bool) -> Compiled:
-        """The code of *content*, a source or a ``.pyc``, as the file *origin*. Blocks.
+    def compiled(self, content: bytes, origin: str, *, is_compiled: bool, is_ours: bool, docstrings: bool) -> Compiled:
+        """The code of *content*, a source or a ``.pyc``, as the file *origin*. *is_ours*: it is stayon's. Blocks.
 
         Raises ``ConfigError`` for a source that is none, ``UnavailableError`` if the interpreter fails.
         """
-        module = {"origin": origin, "is_compiled": is_compiled, "docstrings": docstrings}
+        module = {"origin": origin, "is_compiled": is_compiled, "is_ours": is_ours, "docstrings": docstrings}
         path = self._place(module, content)
         about, code = _kept(path)
         if not about:
@@ -95,7 +95,7 @@ class Compiler:
             raise ConfigError(
                 "it cannot be compiled", where=where, why=about["error"], hint="Correct it.", code="build.source"
             )
-        found = tuple(Import(*entry[:2], tuple(entry[2]), *entry[3:]) for entry in about["imports"])
+        found = tuple(Import(module, level, tuple(names), *rest) for module, level, names, *rest in about["imports"])
         return Compiled(code, found, about["is_async"], tuple(about["encodings"]), tuple(about["words"]))
 
     def _place(self, module: dict[str, Any], content: bytes) -> str:
@@ -111,7 +111,7 @@ class Compiler:
         found = os.stat(os.path.realpath(self.interpreter))
         parts = [self.interpreter, found.st_size, found.st_mtime_ns, self.platform, sorted(self.encodings)]
         digest = hashlib.sha256(json.dumps([*parts, sorted(self.words)]).encode())
-        for code in (worker, imports, marshalled, shrink):
+        for code in (worker, imports, marshalled, shrink, unannotated):
             with open(str(code.__file__), "rb") as file:
                 digest.update(file.read())
         return digest.digest()

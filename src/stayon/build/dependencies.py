@@ -22,8 +22,8 @@ _FILE_OPTION = re.compile(r"(-r|-c|--requirement|--constraint)[ =]?\s*(\S.*)")
 
 @dataclass(frozen=True)
 class Wanted:
-    """The *requirements* of a program as lines of a requirements file, without stayon; *origin*: the file that has them,
-    "" if there is none.
+    """The *requirements* of a program as lines of a requirements file, without stayon; *origin*: the file that has
+    them, "" if there is none.
     """
 
     requirements: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from stayon.core.nearest import did_you_mean
+from stayon.core.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ def explained(closure: Closure, module: str) -> str:
     """The shortest chain of imports to *module*, one step a line with file and line; or why it was left out."""
     if module not in closure.nodes:
         if module not in closure.left_out:
-            hint = did_you_mean(module, closure.nodes)
-            return f"{module} is not in the file: nothing imports it.{' ' + hint if hint else ''}"
+            near = nearest(module, closure.nodes)
+            return f"{module} is not in the file: nothing imports it.{f' Did you mean {near}?' if near else ''}"
         edge, why = closure.left_out[module]
         steps = [*_chain(closure, edge.importer), _step(closure, edge, module)] if edge.importer else []
         return "\n".join([*steps, f"{module} was left out: {why}. Have it by --include {module}"])

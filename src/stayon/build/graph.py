@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stayon.build import distributions, payload
+from stayon.build import distributions, payload, start
 from stayon.build import library as tables
 from stayon.build.compiler import Compiler
 from stayon.build.explain import explained
@@ -39,7 +39,8 @@ class Order:
 @dataclass(frozen=True)
 class Frozen:
     """What goes into the file: *modules*; *program_files*, each with its place in the program's set, its path here and
-    its flags; the *program*'s module; *versions* by distribution; what was *left_out* (module: why); *warnings*.
+    its flags; the *program*'s module; *versions* by distribution; what was *left_out* (module: why); *warnings*; and
+    which modules are *cold*: no start of a service needs them.
     """
 
     program: str
@@ -49,6 +50,7 @@ class Frozen:
     left_out: Mapping[str, str]
     warnings: tuple[str, ...]
     closure: Closure
+    cold: frozenset[str]
 
     def explain(self, module: str) -> str:
         """Why *module* is in the file, or why not: one line for each step."""
@@ -75,6 +77,7 @@ def freeze(order: Order) -> Frozen:
     return Frozen(
         closure.program, modules(closure, keep_source=order.keep_source), tree.files, tree.versions,
         {name: why for name, (_, why) in sorted(closure.left_out.items())}, tree.warnings, closure,
+        frozenset(closure.nodes) - start.at_start(closure, library.platform),
     )  # fmt: skip
 
 

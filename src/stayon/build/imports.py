@@ -47,18 +47,6 @@ def is_async(code: CodeType) -> bool:
     return any(part.co_flags & _ASYNC for part, _ in _codes(code, in_function=False))
 
 
-def reads_docstrings(code: CodeType) -> bool:
-    """Whether *code* reads a ``__doc__``, its own or another's."""
-    for part, _ in _codes(code, in_function=False):
-        if "__doc__" not in part.co_names:
-            continue
-        if part.co_flags & _OPTIMIZED:
-            return True
-        if any(step.opname.startswith("LOAD") and step.argval == "__doc__" for step in dis.get_instructions(part)):
-            return True
-    return False
-
-
 def words(code: CodeType) -> Iterator[str]:
     """All names and attributes that it uses, and what it imports from modules."""
     for part, _ in _codes(code, in_function=False):
@@ -110,18 +98,13 @@ class _Scan:
             # What a handler imports stands in for something, too.
             is_soft = index not in normal or self._is_soft(step.offset)
             if step.opname == "IMPORT_NAME":
-                level, names = self._before(index, 2), self._before(index, 1)
-                found.append([
-                    step.argval, level if isinstance(level, int) else 0, list(names) if isinstance(names, tuple) else [],
-                    self.in_function, is_soft, line,
-                ])  # fmt: skip
+                level, taken = self.steps[index - 2].argval, self.steps[index - 1].argval
+                names = list(taken) if isinstance(taken, tuple) else []
+                found.append([step.argval, level or 0, names, self.in_function, is_soft, line])
             elif step.opname.startswith("CALL") and (name := self._by_string(index)):
                 level = len(name) - len(name.lstrip("."))
                 found.append([name.lstrip("."), level, [], self.in_function, is_soft, line])
         return found
-
-    def _before(self, index: int, distance: int) -> object:
-        return self.steps[index - distance].argval
 
     def _by_string(self, index: int) -> str:
         """The module that a call with one string (and perhaps a package) imports."""
@@ -143,7 +126,7 @@ class _Scan:
         handlers of errors on. What is asked of system and version is answered.
         """
         with_handlers = not left
-        while left or with_handlers and (left := self._handlers_of(reached)):
+        while left or (with_handlers and (left := self._handlers_of(reached))):
             index = left.pop()
             while index < len(self.steps) and index not in reached:
                 reached.add(index)
@@ -158,7 +141,7 @@ class _Scan:
                 if answer is None:
                     left.append(target)
                 jumps = answer is not None and answer == step.opname.endswith("TRUE")
-                if jumps or "JUMP" in step.opname and "_IF_" not in step.opname:
+                if jumps or ("JUMP" in step.opname and "_IF_" not in step.opname):
                     index = target
                 else:
                     index += 1
@@ -217,8 +200,8 @@ class _Scan:
             compare = _COMPARED.get(_operation(last))
             value = self._known(steps[:-2])
             return None if compare is None or value is None else _compare(compare, value, steps[-2].argval)
-        if last.opname == "CONTAINS_OP" and len(steps) > 1 and last.arg == 0 and steps[-1 - 1].argval == "_names":
-            return steps[-3].argval == _SYSTEMS[self.platform]  # as the module os asks which one it is for
+        if last.opname == "CONTAINS_OP" and len(steps) > 2 and last.arg == 0 and steps[-2].argval == "_names":
+            return bool(steps[-3].argval == _SYSTEMS[self.platform])  # as the module os asks which one it is for
         if last.opname == "CONTAINS_OP" and len(steps) > 2 and isinstance(steps[-2].argval, (tuple, frozenset)):
             value = self._known(steps[:-2])
             return None if value is None else (value in steps[-2].argval) != bool(last.arg)

@@ -67,15 +67,16 @@ _IN_INTERPRETER = frozenset((
     "zipimport",
 ))  # fmt: skip
 
-# What the interpreter imports before anything of ours, and C code whenever it likes.
-_START = (
-    "encodings", "encodings.aliases", "encodings.utf_8", "encodings.latin_1", "encodings.ascii", "codecs", "io", "abc",
-    "os", "stat", "genericpath", "posixpath", "warnings", "traceback", "linecache", "_collections_abc", "copyreg",
-    "importlib", "importlib.machinery", "threading",
+# What the interpreter imports before anything of ours, and C code at its first need.
+START = (
+    "encodings", "encodings.aliases", "encodings.utf_8", "codecs", "io", "abc", "os", "stat", "genericpath",
+    "posixpath", "ntpath", "_collections_abc", "importlib", "threading", "warnings",
 )  # fmt: skip
+_LATER = ("encodings.latin_1", "encodings.ascii", "traceback", "linecache", "copyreg", "importlib.machinery",
+          "zlib")  # fmt: skip
 ALWAYS = {
-    "linux": _START,
-    "win32": (*_START, "ntpath", "encodings.mbcs", "encodings.oem", "encodings.cp1252", "encodings.cp437",
+    "linux": (*(name for name in START if name != "ntpath"), *_LATER),
+    "win32": (*START, *_LATER, "encodings.mbcs", "encodings.oem", "encodings.cp1252", "encodings.cp437",
               "encodings.cp850", "encodings.utf_16", "encodings.utf_16_le"),
 }  # fmt: skip
 
@@ -158,6 +159,34 @@ NATIVE = {
     "_multiarray_umath": ("datetime", "decimal", "math", "os", "pickle", "copyreg", "numbers", "warnings", "builtins",
                           "operator", "json", "io", "threading", "contextvars", "locale"),
     "_rust": ("datetime", "ipaddress", "os", "re", "warnings", "enum", "collections.abc", "abc", "hmac"),
+}  # fmt: skip
+
+# What a service imports at its start, and inside functions soon afterwards, besides what these import at their own.
+_SOON = (
+    "stayon.platforms.onefile.entry", "stayon.platforms.onefile.finder", "stayon.platforms.onefile.command",
+    "stayon.cli.inside", "stayon.cli.program", "stayon.cli.run", "stayon.cli.started", "stayon.cli.target",
+    "stayon.core.schedule", "stayon.runtime.context", "stayon.runtime.declared", "stayon.runtime.config.last_good",
+    "stayon.runtime.logs.filters", "stayon.runtime.logs.text", "stayon.runtime.logs.walk",
+)  # fmt: skip
+SOON = {
+    "linux": (
+        *_SOON, "stayon.platforms.unix_entry", "stayon.platforms.clock", "stayon.platforms.console",
+        "stayon.platforms.deadman",
+        "stayon.platforms.directories", "stayon.platforms.door", "stayon.platforms.identity",
+        "stayon.platforms.inotify", "stayon.platforms.launcher", "stayon.platforms.lock", "stayon.platforms.places",
+        "stayon.platforms.poller", "stayon.platforms.process", "stayon.platforms.resident", "stayon.platforms.unix",
+        "stayon.platforms.slow_poll", "stayon.platforms.systemd.starter", "stayon.platforms.journald",
+    ),
+    "win32": (
+        *_SOON, "stayon.platforms.windows.bell", "stayon.platforms.windows.boot", "stayon.platforms.windows.clock",
+        "stayon.platforms.windows.console", "stayon.platforms.windows.controls", "stayon.platforms.windows.deadman",
+        "stayon.platforms.windows.directory_watch", "stayon.platforms.windows.dispatcher",
+        "stayon.platforms.windows.eventlog", "stayon.platforms.windows.jobs", "stayon.platforms.windows.launcher_process",
+        "stayon.platforms.windows.lock", "stayon.platforms.windows.pipe", "stayon.platforms.windows.poller",
+        "stayon.platforms.windows.prepare", "stayon.platforms.windows.process", "stayon.platforms.windows.security",
+        "stayon.platforms.windows.service_process", "stayon.platforms.windows.win32_native",
+        "stayon.runtime.logs.event_text", "stayon.runtime.logs.system_sink", "stayon.platforms.places",
+    ),
 }  # fmt: skip
 
 # Names of modules that are words, too: where machine code has them, it says nothing of an import.

@@ -8,18 +8,18 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from stayon.build import library as tables
+from stayon.build import own
 from stayon.build.shelves import COMPILED, EXTENSION, NAMESPACE, SOURCE, Directory, Found
 from stayon.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from stayon.build.compiler import Compiled, Compiler, Import
     from stayon.build.graph import Order
     from stayon.build.library import Library
 
 PROGRAM, PACKAGES, STAYON, LIBRARY = "the program", "a distribution", "stayon", "Python's library"
+BY_C = "by its C code"
 _TESTS = re.compile(r"(^|\.)(tests?|conftest)(\.|$)")
 
 # A word between zero bytes, as C and Cython keep names of modules.
@@ -28,11 +28,14 @@ _NAMED = re.compile(rb"\0([a-z_][a-z0-9_]{2,30}(?:\.[a-z_]{2,30})?)(?=\0)")
 
 @dataclass(frozen=True)
 class Edge:
-    """Why a module is in the file: *importer* ("": nobody's import) has it at *line*, or the reason in words."""
+    """Why a module is in the file: *importer* ("": nobody's import) has it at *line*, or the reason in words.
+    *is_soft*: in a function, or in a try that goes on without it.
+    """
 
     importer: str
     line: int = 0
     why: str = ""
+    is_soft: bool = False
 
 
 @dataclass
@@ -63,7 +66,7 @@ class Search:
     """Goes from module to module until nothing new is found."""
 
     def __init__(self, order: Order, compiler: Compiler, stayon: str) -> None:
-        self.order, self.compiler = order, compiler
+        self.order, self.compiler, self.stayon = order, compiler, stayon
         library = order.library
         platform, minor = library.platform, library.minor
         self.home, self.program = _program(order)
@@ -98,7 +101,7 @@ class Search:
             self._add_distributions()
         self._follow_all()
         self.for_program = False
-        for name, why in _stayons(self.order.library.platform):
+        for name, why in own.needed(os.path.join(self.stayon, "stayon"), self.order.library.platform):
             self._add(name, Edge("", why=why))
         for name in tables.ALWAYS[self.order.library.platform]:
             self._add(name, Edge("", why="Python imports it by itself"))
@@ -179,7 +182,7 @@ class Search:
             name = self.waiting.popleft()
             node = self.nodes[name]
             for target in tables.HIDDEN.get(name, ()):
-                self._go(node, target, Edge(name, why="by its C code"), is_soft=False)
+                self._go(node, target, Edge(name, why=BY_C))
             if self.for_program:
                 for target in tables.COMPANIONS.get(name, ()):
                     self._add(target, Edge(name, why="goes with it"))
@@ -200,8 +203,9 @@ class Search:
         name, found = node.found.name, node.found
         content = found.content()
         node.compiled = self.compiler.compiled(
-            content, found.origin, is_compiled=found.kind == COMPILED, docstrings=node.room in {PROGRAM, PACKAGES}
-        )
+            content, found.origin, is_compiled=found.kind == COMPILED, is_ours=node.room == STAYON,
+            docstrings=node.room in {PROGRAM, PACKAGES},
+        )  # fmt: skip
         for statement in node.compiled.imports:
             self._follow_import(node, statement)
         if node.room not in {PROGRAM, PACKAGES}:
@@ -217,23 +221,23 @@ class Search:
         base = _absolute(node, statement)
         if not base:
             return
-        edge = Edge(node.found.name, statement.line)
-        if not self._go(node, base, edge, is_soft=statement.in_function or statement.is_soft):
-            self._note_missing(node, base, edge, is_soft=statement.in_function or statement.is_soft)
+        edge = Edge(node.found.name, statement.line, is_soft=statement.in_function or statement.is_soft)
+        if not self._go(node, base, edge):
+            self._note_missing(node, base, edge)
             return
         target = self.nodes.get(base)
         if target is None or not target.found.is_package:
             return
         for taken in statement.names:
             if taken != "*" and self.find(f"{base}.{taken}")[0] is not None:
-                self._go(node, f"{base}.{taken}", edge, is_soft=statement.in_function or statement.is_soft)
+                self._go(node, f"{base}.{taken}", edge)
 
-    def _go(self, node: Node, target: str, edge: Edge, *, is_soft: bool) -> bool:
+    def _go(self, node: Node, target: str, edge: Edge) -> bool:
         """Follow an import of *node* to *target*, unless it is left out; tells whether it is there."""
         if target in self.nodes:
             self.reasons.append((target, edge))
             return True
-        why = self._reason_against(node, target) if is_soft or node.room == STAYON else ""
+        why = self._reason_against(node, target) if edge.is_soft or node.room == STAYON else ""
         if why:
             self.left_out.setdefault(target, (edge, why))
             return False
@@ -253,8 +257,8 @@ class Search:
             return ""
         return "large, and neither the program nor its distributions import it"
 
-    def _note_missing(self, node: Node, target: str, edge: Edge, *, is_soft: bool) -> None:
-        if node.room == PROGRAM and not is_soft and target not in self.left_out and self.find(target)[0] is None:
+    def _note_missing(self, node: Node, target: str, edge: Edge) -> None:
+        if node.room == PROGRAM and not edge.is_soft and target not in self.left_out and self.find(target)[0] is None:
             self.missing.setdefault(target, edge)
 
 
@@ -274,28 +278,3 @@ def _absolute(node: Node, statement: Import) -> str:
     for _ in range(statement.level - 1):
         package = package.rpartition(".")[0]
     return ".".join(part for part in (package, statement.module) if part)
-
-
-def _stayons(platform: str) -> Iterator[tuple[str, str]]:
-    """stayon's own modules that are imported by names no code tells, each with why it is there."""
-    from stayon import _HOMES
-    from stayon.cli.words import VERBS
-
-    yield "stayon.platforms.onefile.entry", "it starts the program"
-    yield "stayon.platforms.onefile.finder", "it finds modules in the file"
-    for home in sorted(set(_HOMES.values())):
-        yield f"stayon.{home}", "the front door leads to it"
-    for verb in VERBS:
-        module = verb.code.partition(":")[0]
-        if module != "build":
-            yield f"stayon.cli.{module}", f"it does the verb {verb.name}"
-    for module in ("program", "started", "run", "target"):
-        yield f"stayon.cli.{module}", "services start by it"
-    yield "stayon.cli.inside", "the program's verbs begin there"
-    yield "stayon.runtime.config.child_answer", "it is the child that reads a configuration file"
-    if platform == "win32":
-        yield "stayon.platforms.windows.launcher_process", "the SCM starts services by it"
-        yield "stayon.platforms.windows.program_file", "an update replaces the program by it"
-    else:
-        yield "stayon.cli.reloaded", "systemd has services reload by it"
-        yield "stayon.platforms.unix_entry", "managers start services by it"

@@ -24,9 +24,9 @@ _CONSTANT_OPERATIONS = frozenset(opmap[name] for name in ("LOAD_CONST", "RETURN_
 _NO_LINE, _LONG, _NO_COLUMNS, _ONE_LINE = 15, 14, 13, 10
 
 
-def shrink(top: Code, origin: str, *, docstrings: bool) -> None:
+def shrink(top: Code, origin: str, *, docstrings: bool, full_names: bool) -> None:
     """Name *origin* as the file of *top* and of all code in it, leave out columns and, unless *docstrings* are wanted,
-    those.
+    those. Without *full_names*, functions are called as tracebacks call them, not with their class.
     """
     file = text(origin)
     for code in top.codes():
@@ -34,6 +34,8 @@ def shrink(top: Code, origin: str, *, docstrings: bool) -> None:
         lines = value_of(code.objects[Code.LINES])
         if isinstance(lines, bytes):
             code.objects[Code.LINES] = data(without_columns(lines))
+        if not full_names and code.numbers[Code.FLAGS] & _OPTIMIZED:
+            code.objects[Code.FULL_NAME] = code.objects[Code.NAME]
         if not docstrings:
             _drop_docstring(code)
 

@@ -133,9 +133,7 @@ def _uv(arguments: Sequence[str], request: _Request) -> str:
 def _program() -> str:
     """Where uv is. Raises ``UnavailableError`` if it is nowhere."""
     try:
-        import uv
-
-        return str(uv.find_uv_bin())
+        return str(__import__("uv").find_uv_bin())
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
     if not found:

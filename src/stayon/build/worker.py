@@ -13,7 +13,7 @@ import json
 import marshal
 import sys
 
-from stayon.build import imports, marshalled, shrink
+from stayon.build import imports, marshalled, shrink, unannotated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,14 +46,13 @@ def answer(options: dict[str, Any], module: dict[str, Any], content: bytes) -> t
     """What is asked of one module: its code, and what is to know of it; or an "error" and its line."""
     origin = module["origin"]
     try:
-        code = _code(content, origin, is_compiled=module["is_compiled"])
+        code = _code(content, origin, is_compiled=module["is_compiled"], is_ours=module["is_ours"])
     except (SyntaxError, ValueError, EOFError, TypeError, RecursionError) as error:
         return {"error": getattr(error, "msg", "") or str(error), "line": getattr(error, "lineno", 0) or 0}, b""
     top = marshalled.read(marshal.dumps(code))
     if not isinstance(top, marshalled.Code):
         return {"error": "it holds no code", "line": 0}, b""
-    docstrings = module["docstrings"] or imports.reads_docstrings(code)
-    shrink.shrink(top, origin, docstrings=docstrings)
+    shrink.shrink(top, origin, docstrings=module["docstrings"], full_names=not module["is_ours"])
     names = {text.lower().replace("-", "_") for text in imports.strings(code) if len(text) <= _KEPT_STRING}
     about = {
         "imports": imports.imports(code, options["platform"]),
@@ -64,9 +63,10 @@ def answer(options: dict[str, Any], module: dict[str, Any], content: bytes) -> t
     return about, marshalled.write(top)
 
 
-def _code(content: bytes, origin: str, *, is_compiled: bool) -> CodeType:
+def _code(content: bytes, origin: str, *, is_compiled: bool, is_ours: bool) -> CodeType:
     if not is_compiled:
-        return compile(content, origin, "exec", dont_inherit=True, optimize=0)
+        source = unannotated.unannotated(content, origin) if is_ours else content
+        return compile(source, origin, "exec", dont_inherit=True, optimize=0)
     from importlib.util import MAGIC_NUMBER
 
     if content[:4] != MAGIC_NUMBER:

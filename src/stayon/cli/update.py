@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # How long the new one may take to say what is in it: its first start puts its files on disk.
 ANSWER_S = 120.0
 
+CHUNK_BYTES = 1 << 20
+
 # How long a service has to stay up before it counts as started, and how often that is looked at.
 SETTLE_S, LOOK_S = 5.0, 0.1
 
@@ -120,40 +122,30 @@ def _pieces(source: str, one_file: OneFile) -> list[tuple[str, Piece]]:
 
 
 def _is_same(path: str, other: str) -> bool:
-    from filecmp import cmp
-
-    return os.path.isfile(other) and cmp(path, other, shallow=False)
+    if not os.path.isfile(other) or os.path.getsize(path) != os.path.getsize(other):
+        return False
+    with open(path, "rb") as one, open(other, "rb") as two:
+        while chunk := one.read(CHUNK_BYTES):
+            if chunk != two.read(CHUNK_BYTES):
+                return False
+    return True
 
 
 def _checked(call: Call, path: str, source: str) -> dict[str, Any]:
     """What the program at *path* says of itself, if it can take the place of this one. Raises ``StayonError``."""
-    import subprocess
-
     try:
-        done = subprocess.run(
-            [path, "info", "--json"], stdin=subprocess.DEVNULL, capture_output=True, timeout=ANSWER_S, check=False
-        )
-    except PermissionError as error:
-        raise _unfit(source, f"it can't be run: {error.strerror}") from error
-    except OSError as error:
-        raise _unfit(source, f"it is no program for this computer: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise _unfit(source, f"it said nothing within {ANSWER_S:g} s") from error
+        printed, code = _asked(call, path)
+    except StayonError as error:
+        raise _unfit(source, f"it can't be run here: {error.why or error}") from error
     try:
-        told = json.loads(done.stdout)
-        service = told["service"] if done.returncode == exits.DONE else None
+        told = json.loads(printed)
+        service = told["service"]
     except (ValueError, TypeError, LookupError):
         service = None
-    if service is None:
-        failed = _unfit(source, f"asked what is in it, it ended with exit code {done.returncode}")
-        failed.details = tuple(
-            (done.stderr or done.stdout).decode("utf-8", "replace").splitlines()[-managed.LAST_LINES :]
-        )
-        raise failed
+    if code != exits.DONE or service is None:
+        raise _unfit(source, f"asked what is in it, it ended with exit code {code} ({exits.meaning(code)})")
     if not service:
-        failed = _unfit(source, "its own program can't be imported on this computer")
-        failed.details = tuple(done.stderr.decode("utf-8", "replace").splitlines())
-        raise failed
+        raise _unfit(source, "its own program can't be imported on this computer")
     if call.service is not None and service != call.name:
         raise UsageError(
             f"it is the service {service!r}, and this one is {call.name!r}",
@@ -162,6 +154,24 @@ def _checked(call: Call, path: str, source: str) -> dict[str, Any]:
             code="update.other-service",
         )
     return dict(told)
+
+
+def _asked(call: Call, path: str) -> tuple[bytes, int]:
+    """What the program at *path* prints as its ``info``, and its exit code; what it complains of goes to our standard
+    error. Raises ``StayonError`` if it can't be started.
+    """
+    from threading import Timer
+
+    child = call.here().launcher.spawn([path, "info", "--json"])
+    limit = Timer(ANSWER_S, child.kill)
+    limit.start()
+    try:
+        printed = b"".join(iter(lambda: os.read(child.output, 65536), b""))
+        code = child.wait(ANSWER_S)
+        return printed, exits.FAILED if code is None else code
+    finally:
+        limit.cancel()
+        os.close(child.output)
 
 
 def _unfit(source: str, why: str) -> FailedError:

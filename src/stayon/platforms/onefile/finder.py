@@ -1,14 +1,15 @@
 """Finds what is in the file: the program's modules, those of its distributions, and all native ones.
 
-Python's own library and stayon are frozen modules, which the interpreter finds by itself. The launcher has a table of
-everything; a module is one look into it, and no file is opened but native ones, which only the system can load.
+Of Python's own library and stayon, what each start needs is frozen: the interpreter finds it by itself. The launcher
+has a table of everything; a module is one look into it, and no file is opened but native ones, which only the system
+can load.
 """
 
 from __future__ import annotations
 
 import sys
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import ExtensionFileLoader, _LoaderBasics  # type: ignore[attr-defined]  # what loaders in Python's library are made from: tracebacks leave its frames out
+from _frozen_importlib_external import ExtensionFileLoader, _LoaderBasics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +39,11 @@ def _joined(directory: str, place: str) -> str:
     return f"{directory}{_SEPARATOR}{place.replace('/', _SEPARATOR)}" if place else directory
 
 
-class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
-    """Finder and loader in one: it has no state of its own. *launcher* has the table."""
+class Finder(_LoaderBasics):
+    """Finder and loader in one: it has no state of its own. *launcher* has the table.
+
+    (Tracebacks leave out the frames of ``_LoaderBasics``, which runs the modules.)
+    """
 
     def __init__(self, launcher: Any) -> None:
         self.launcher = launcher
@@ -50,6 +54,7 @@ class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
         """What ``import`` asks. Raises ``ModuleNotFoundError`` for what a package of the file lacks: what somebody has
         put beside it is never imported in its place.
         """
+        itself: Any = self
         found = self.launcher.find(name)
         if found is None:
             if path and self._is_ours(name.rpartition(".")[0], path):
@@ -60,12 +65,15 @@ class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
             return self._native(name, flags, origin)
         if flags & _FROZEN:
             return None
+        if _has_no_file(name, flags):
+            return ModuleSpec(name, itself, origin="frozen", is_package=bool(flags & _PACKAGE))
         file = self._file(flags, origin)
-        spec = ModuleSpec(name, None if flags & _NAMESPACE else self, origin=file, is_package=bool(flags & _PACKAGE))
         if flags & _NAMESPACE:
-            spec.origin, spec.submodule_search_locations = None, [file]
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = [file]
             return spec
-        spec.has_location = True  # type: ignore[misc]  # typeshed has only its getter
+        spec = ModuleSpec(name, itself, origin=file, is_package=bool(flags & _PACKAGE))
+        spec.has_location = True
         if spec.submodule_search_locations is not None:
             spec.submodule_search_locations.append(file.rpartition(_SEPARATOR)[0])
         return spec
@@ -73,7 +81,7 @@ class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
     def _native(self, name: str, flags: int, origin: str) -> ModuleSpec:
         path = _joined(self.library if flags & _LIBRARY else self.own, origin)
         spec = ModuleSpec(name, _NativeLoader(name, path, self.launcher), origin=path)
-        spec.has_location = True  # type: ignore[misc]  # as above
+        spec.has_location = True
         return spec
 
     def _file(self, flags: int, origin: str) -> str:
@@ -95,6 +103,8 @@ class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
     def get_filename(self, name: str) -> str:
         """Where the module's file would be: its data is there, it is not."""
         flags, origin, _ = self._entry(name)
+        if _has_no_file(name, flags):
+            raise ImportError(f"it has no file: {name}", name=name)
         return self._file(flags, origin)
 
     def is_package(self, name: str) -> bool:
@@ -106,6 +116,8 @@ class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
 
         flags, origin, index = self._entry(name)
         code: CodeType = self.launcher.code(index)
+        if _has_no_file(name, flags):
+            return code
         _imp._fix_co_filename(code, self._file(flags, origin))  # type: ignore[attr-defined]  # noqa: SLF001  # what Python's loaders do for code that was compiled elsewhere
         return code
 
@@ -162,6 +174,12 @@ class Finder(_LoaderBasics):  # type: ignore[misc]  # as the import
         raise ImportError("it is no directory of this file's modules", path=directory)
 
 
+def _has_no_file(name: str, flags: int) -> bool:
+    """Whether it is Python's or stayon's, as a frozen one; only that no start needs it, and it is packed."""
+    top = name.partition(".")[0]
+    return not flags & _BESIDE and (top == "stayon" or top in sys.stdlib_module_names)
+
+
 class Entry:
     """A directory of modules that are in the file: ``pkgutil`` asks it which. (Found they are by ``Finder``.)"""
 
@@ -179,7 +197,7 @@ class Entry:
             last = name.removeprefix(inside)
             if name.startswith(inside) and last and "." not in last:
                 flags = self.launcher.find(name)[0]
-                if not flags & (_FROZEN | _LIBRARY):
+                if not flags & (_FROZEN | _LIBRARY) and not _has_no_file(name, flags):
                     yield prefix + last, bool(flags & (_PACKAGE | _NAMESPACE))
 
 
@@ -219,8 +237,7 @@ class LeftOut:
     @staticmethod
     def find_spec(name: str, _path: object = None, _target: object = None) -> None:
         """Raises ``ModuleNotFoundError``, unless somebody only asks whether there is such a module."""
-        asks = sys._getframe(2).f_code.co_name if name.partition(".")[0] in sys.stdlib_module_names else "find_spec"  # noqa: SLF001  # importlib has no other way to tell
-        if asks != "find_spec":
+        if name.partition(".")[0] in sys.stdlib_module_names and sys._getframe(2).f_code.co_name != "find_spec":
             raise _left_out(name)
 
 
