@@ -316,7 +316,7 @@ def tools_venv(python: str) -> Venv:
     """The venv of lint and tests, for *python* ("": the one that runs this)."""
     interpreter = find_python(python)
     venv = Venv(".venv" if interpreter == sys.executable else f".venv-{Path(python).name}", interpreter)
-    venv.hold(requirements("dev", "cron", "yaml", "msgspec", "pydantic"))
+    venv.hold(requirements("dev", "build", "cron", "yaml", "msgspec", "pydantic"))
     return venv
 
 

@@ -7,6 +7,7 @@ ctypes, none of ours, so that every service has the same client.
 import ctypes
 import json
 import struct
+import subprocess
 import sys
 import time
 from ctypes import wintypes
@@ -102,6 +103,13 @@ def stop(name: str) -> dict[str, float]:
     return {"ms": (time.perf_counter() - began) * 1000}
 
 
+def run(*command: str) -> dict[str, float]:
+    """Run a program to its end; milliseconds."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return {"ms": (time.perf_counter() - began) * 1000}
+
+
 def controls(name: str, count: int) -> dict[str, float]:
     """Send INTERROGATE *count* times; microseconds for each."""
     began = time.perf_counter()
@@ -122,12 +130,12 @@ def handles(pid: int) -> int:
     return sum(owner == pid for _, owner, *_ in struct.iter_unpack("PQQIHHII", room[16 : 16 + 40 * count]))
 
 
-ACTS = {act.__name__: act for act in (create, attach, delete, start, stop, controls, handles)}
+ACTS = {act.__name__: act for act in (create, attach, delete, start, stop, run, controls, handles)}
 
 if __name__ == "__main__":
     for request in sys.stdin:
         act, *arguments = json.loads(request)
         try:
             print(json.dumps({"answer": ACTS[act](*arguments)}), flush=True)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, subprocess.CalledProcessError) as error:
             print(json.dumps({"error": f"{act}: {error}"}), flush=True)

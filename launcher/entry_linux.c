@@ -1,5 +1,5 @@
-/* Where the kernel (or ld.so) enters: crt1.o, which usually is there, asks for glibc 2.34. No function of the launcher has
- * to be called before main(), so there are no lists of them. */
+/* Where the kernel (or ld.so) enters: crt1.o, which usually is there, asks for glibc 2.34. No function of the launcher
+ * has to be called before main(), so there are no lists of them. */
 int main(int argc, char *argv[]);
 
 #if defined(__x86_64__)

@@ -25,21 +25,18 @@ static uint32_t thread_error(void) { return GetLastError(); }
 /* mingw's thread-local variables would need its run-time library. */
 static DWORD error_place = TLS_OUT_OF_INDEXES;
 
-static void keep_error(uint32_t error)
-{
+static void keep_error(uint32_t error) {
     if (error_place == TLS_OUT_OF_INDEXES)
         error_place = TlsAlloc(); /* with the GIL: nobody else is here */
     if (error_place != TLS_OUT_OF_INDEXES)
         TlsSetValue(error_place, (void *)(uintptr_t)error);
 }
 
-static uint32_t kept_error(void)
-{
+static uint32_t kept_error(void) {
     return error_place == TLS_OUT_OF_INDEXES ? 0 : (uint32_t)(uintptr_t)TlsGetValue(error_place);
 }
 
-static void *load_library(PyObject *name)
-{
+static void *load_library(PyObject *name) {
     wchar_t *text = python.PyUnicode_AsWideCharString(name, NULL);
     if (!text)
         return NULL;
@@ -67,8 +64,7 @@ static void keep_error(uint32_t error) { error_of_call = error; }
 
 static uint32_t kept_error(void) { return error_of_call; }
 
-static void *load_library(PyObject *name)
-{
+static void *load_library(PyObject *name) {
     const char *text = NULL;
     if (name != python.None && !(text = python.PyUnicode_AsUTF8AndSize(name, NULL)))
         return NULL;
@@ -84,8 +80,7 @@ static intptr_t find_symbol(void *handle, const char *name) { return (intptr_t)d
 /* ---- numbers */
 
 /* As many bits of *value* as *letter* has. */
-static intptr_t narrowed(char letter, uint64_t value)
-{
+static intptr_t narrowed(char letter, uint64_t value) {
     switch (letter) {
     case 'B': return (uint8_t)value;
     case 'H': return (uint16_t)value;
@@ -95,22 +90,19 @@ static intptr_t narrowed(char letter, uint64_t value)
     }
 }
 
-static int is_number(char letter)
-{
+static int is_number(char letter) {
     return letter == 'B' || letter == 'H' || letter == 'I' || letter == 'i' || letter == 'P' || letter == 'Q';
 }
 
 /* Where *prototype* has its ">"; its end if it has none. */
-static const char *results(const char *prototype)
-{
+static const char *results(const char *prototype) {
     while (*prototype && *prototype != '>')
         prototype++;
     return prototype;
 }
 
 /* A new reference, or NULL with an exception set. */
-static PyObject *object_of(char letter, intptr_t value)
-{
+static PyObject *object_of(char letter, intptr_t value) {
     if (!letter || (letter == 'P' && !value))
         return python_none();
     value = narrowed(letter, (uint64_t)value);
@@ -120,8 +112,7 @@ static PyObject *object_of(char letter, intptr_t value)
 }
 
 /* 0, or -1 with an exception set. */
-static int number_of(PyObject *object, char letter, intptr_t *value)
-{
+static int number_of(PyObject *object, char letter, intptr_t *value) {
     uint64_t found = python.PyLong_AsUnsignedLongLongMask(object);
     if (found == (uint64_t)-1 && python.PyErr_Occurred())
         return -1;
@@ -141,8 +132,7 @@ typedef struct {
     Py_buffer views[ARGUMENTS_MAX];
 } Arguments;
 
-static void give_back(Arguments *arguments)
-{
+static void give_back(Arguments *arguments) {
     for (int at = 0; at < arguments->count; at++) {
         if (arguments->kinds[at] == KEPT_TEXT)
             python.PyMem_Free(arguments->texts[at]);
@@ -152,8 +142,7 @@ static void give_back(Arguments *arguments)
 }
 
 /* The next one. 0, or -1 with an exception set. */
-static int take(Arguments *to, char letter, PyObject *object)
-{
+static int take(Arguments *to, char letter, PyObject *object) {
     int at = to->count;
     to->kinds[at] = KEPT_NOTHING;
     to->values[at] = 0;
@@ -182,13 +171,11 @@ static int take(Arguments *to, char letter, PyObject *object)
 typedef intptr_t (*Function)(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t,
                              intptr_t, intptr_t, intptr_t, intptr_t, intptr_t);
 
-static intptr_t invoke(intptr_t address, const intptr_t *v)
-{
+static intptr_t invoke(intptr_t address, const intptr_t *v) {
     return ((Function)address)(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13]);
 }
 
-static intptr_t invoke_alone(intptr_t address, const intptr_t *values)
-{
+static intptr_t invoke_alone(intptr_t address, const intptr_t *values) {
     PyThreadState *thread = python.PyEval_SaveThread();
     intptr_t result = invoke(address, values);
     uint32_t error = thread_error();
@@ -198,8 +185,7 @@ static intptr_t invoke_alone(intptr_t address, const intptr_t *values)
 }
 
 /* Takes *arguments* by the letters of *prototype*; gives where ">" is, or NULL with an exception set. */
-static const char *take_all(Arguments *to, const char *prototype, PyObject *const *arguments, Py_ssize_t count)
-{
+static const char *take_all(Arguments *to, const char *prototype, PyObject *const *arguments, Py_ssize_t count) {
     Py_ssize_t at = 0;
     for (; *prototype && *prototype != '>'; prototype++, at++) {
         if (at >= count || at >= ARGUMENTS_MAX || (*prototype != 'Z' && !is_number(*prototype)))
@@ -213,8 +199,7 @@ static const char *take_all(Arguments *to, const char *prototype, PyObject *cons
     return NULL;
 }
 
-static PyObject *call(PyObject *module, PyObject *const *arguments, Py_ssize_t count)
-{
+static PyObject *call(PyObject *module, PyObject *const *arguments, Py_ssize_t count) {
     (void)module;
     intptr_t address = 0;
     if (count < 2) {
@@ -242,8 +227,7 @@ static PyObject *call(PyObject *module, PyObject *const *arguments, Py_ssize_t c
     return answer;
 }
 
-static PyObject *load(PyObject *module, PyObject *name)
-{
+static PyObject *load(PyObject *module, PyObject *name) {
     (void)module;
     void *handle = load_library(name);
     if (!handle && python.PyErr_Occurred())
@@ -251,8 +235,7 @@ static PyObject *load(PyObject *module, PyObject *name)
     return python.PyLong_FromVoidPtr(handle);
 }
 
-static PyObject *symbol(PyObject *module, PyObject *arguments)
-{
+static PyObject *symbol(PyObject *module, PyObject *arguments) {
     (void)module;
     unsigned long long handle;
     const char *name;
@@ -264,8 +247,7 @@ static PyObject *symbol(PyObject *module, PyObject *arguments)
     return python.PyLong_FromVoidPtr((void *)address);
 }
 
-static PyObject *last_error(PyObject *module, PyObject *nothing)
-{
+static PyObject *last_error(PyObject *module, PyObject *nothing) {
     (void)module, (void)nothing;
     return python.PyLong_FromUnsignedLongLong(kept_error());
 }
@@ -279,8 +261,7 @@ typedef struct {
 
 static Slot slots[SLOTS]; /* touched with the GIL only */
 
-static PyObject *values_for(const char *prototype, const intptr_t *given)
-{
+static PyObject *values_for(const char *prototype, const intptr_t *given) {
     Py_ssize_t count = results(prototype) - prototype;
     PyObject *values = python.PyTuple_New(count);
     for (Py_ssize_t at = 0; values && at < count; at++) {
@@ -294,8 +275,7 @@ static PyObject *values_for(const char *prototype, const intptr_t *given)
 }
 
 /* What the Python function of *slot* gives; 0 if it raises, and that is printed. */
-static intptr_t answer_of(const Slot *slot, const intptr_t *given)
-{
+static intptr_t answer_of(const Slot *slot, const intptr_t *given) {
     PyObject *values = values_for(slot->prototype, given);
     PyObject *answer = values ? python.PyObject_CallObject(slot->function, values) : NULL;
     char letter = results(slot->prototype)[1];
@@ -310,8 +290,7 @@ static intptr_t answer_of(const Slot *slot, const intptr_t *given)
     return result;
 }
 
-static intptr_t called(int number, const intptr_t *given)
-{
+static intptr_t called(int number, const intptr_t *given) {
     int state = python.PyGILState_Ensure();
     Slot slot = slots[number]; /* it may be released meanwhile */
     intptr_t result = 0;
@@ -339,8 +318,7 @@ EACH_SLOT(THUNK)
 #define NAME(n) thunk_##n,
 static intptr_t (*const thunks[SLOTS])(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t) = {EACH_SLOT(NAME)};
 
-static int is_prototype_of_callback(const char *prototype)
-{
+static int is_prototype_of_callback(const char *prototype) {
     const char *end = results(prototype);
     if (!*end || end - prototype > CALLBACK_ARGUMENTS || (end[1] && (!is_number(end[1]) || end[2])))
         return 0;
@@ -350,8 +328,7 @@ static int is_prototype_of_callback(const char *prototype)
     return 1;
 }
 
-static PyObject *callback(PyObject *module, PyObject *arguments)
-{
+static PyObject *callback(PyObject *module, PyObject *arguments) {
     (void)module;
     const char *prototype;
     PyObject *function;
@@ -371,8 +348,7 @@ static PyObject *callback(PyObject *module, PyObject *arguments)
     return NULL;
 }
 
-static PyObject *release(PyObject *module, PyObject *number)
-{
+static PyObject *release(PyObject *module, PyObject *number) {
     (void)module;
     intptr_t address = 0;
     if (number_of(number, 'P', &address) < 0)
@@ -389,8 +365,7 @@ static PyObject *release(PyObject *module, PyObject *number)
 
 /* ---- memory */
 
-static PyObject *peek(PyObject *module, PyObject *arguments)
-{
+static PyObject *peek(PyObject *module, PyObject *arguments) {
     (void)module;
     unsigned long long address;
     long long size;
@@ -403,8 +378,7 @@ static PyObject *peek(PyObject *module, PyObject *arguments)
     return python.PyBytes_FromStringAndSize((const char *)(uintptr_t)address, (Py_ssize_t)size);
 }
 
-static PyObject *address_of(PyObject *module, PyObject *buffer)
-{
+static PyObject *address_of(PyObject *module, PyObject *buffer) {
     (void)module;
     Py_buffer view;
     if (python.PyObject_GetBuffer(buffer, &view, PyBUF_SIMPLE) < 0)
@@ -414,8 +388,7 @@ static PyObject *address_of(PyObject *module, PyObject *buffer)
     return address;
 }
 
-static PyObject *text(PyObject *module, PyObject *number)
-{
+static PyObject *text(PyObject *module, PyObject *number) {
     (void)module;
     intptr_t address = 0;
     if (number_of(number, 'P', &address) < 0)

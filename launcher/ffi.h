@@ -1,7 +1,7 @@
 /* C functions for Python, in the module `_stayon`: what `_ctypes` is for, without libffi and what that brings. Numbers
  * and pointers only.
  *
- *   load(name) -> handle              a library; 0 if it can't be had (last_error() says why); Linux: None is the process.
+ *   load(name) -> handle              a library; 0 if it can't be had (last_error() says why); Linux: None is itself.
  *                                     Windows: a bare name is looked for in System32 and nowhere else
  *   symbol(handle, name) -> address   AttributeError if there is none
  *   call(address, prototype, *arguments)

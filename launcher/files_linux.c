@@ -21,7 +21,8 @@ static bool is_root(void) {
     return geteuid() == 0;
 }
 
-/* stat(2) and its kin as system calls: glibc's functions of these names are new in 2.33, the structure is the kernel's. */
+/* stat(2) and its kin as system calls: glibc's functions of these names are new in 2.33, the structure is the
+ * kernel's. */
 static int status_at(const char *path, struct stat *status, int flags) {
     return (int)syscall(SYS_newfstatat, AT_FDCWD, path, status, flags);
 }
@@ -68,11 +69,12 @@ int system_roots(Root roots[ROOTS_MAX], const char **why) {
         return count + set_root(roots + 1, cache, "/stayon/runtime", why);
     if (home != NULL && home[0] == '/')
         return count + set_root(roots + 1, home, "/.cache/stayon/runtime", why);
+    *why = "neither XDG_CACHE_HOME nor HOME is an absolute path";
     return count;
 }
 
-/* Whether others can put something else in this directory's place, or into it. A sticky directory lets nobody touch what
- * is another's. A group that has its user's number is that user's alone. */
+/* Whether others can put something else in this directory's place, or into it. A sticky directory lets nobody touch
+ * what is another's. A group that has its user's number is that user's alone. */
 static const char *distrust(const struct stat *status, bool is_last) {
     if (!S_ISDIR(status->st_mode))
         return "is no directory";
@@ -102,7 +104,8 @@ int system_root_trusted(Root *root, char *why, size_t why_room) {
         memcpy(path.text, real, end);
         path.text[end] = 0;
         struct stat status;
-        const char *reason = status_at(path.text, &status, AT_SYMLINK_NOFOLLOW) == -1 ? strerror(errno) : distrust(&status, end == size);
+        bool is_seen = status_at(path.text, &status, AT_SYMLINK_NOFOLLOW) == 0;
+        const char *reason = is_seen ? distrust(&status, end == size) : strerror(errno);
         if (reason != NULL) {
             (void)snprintf(why, why_room, "%s %s", path.text, reason);
             return EPERM;

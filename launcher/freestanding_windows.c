@@ -73,8 +73,8 @@ int strcmp(const char *left, const char *right) {
 }
 
 #ifdef __aarch64__
-/* What a function with more locals than a page calls first, with sixteenths of their size in x15: it touches every page,
- * as the stack grows by one at a time (x64 has this in the compiler's own library).
+/* What a function with more locals than a page calls first, with sixteenths of their size in x15: it touches every
+ * page, as the stack grows by one at a time (x64 has this in the compiler's own library).
  * https://learn.microsoft.com/cpp/build/arm64-windows-abi-conventions#stack */
 __asm__(".globl __chkstk\n"
         "__chkstk:\n"

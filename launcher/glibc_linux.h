@@ -1,6 +1,6 @@
-/* Versions of glibc's symbols that each glibc since 2.17 has: compiled on a new system, the launcher runs on old ones, too.
- * What it asks for then is what the interpreter inside asks for. Included into every file by build.py. (Since 2.34 libdl is
- * part of libc; older systems find dlopen in libdl.so.2, which is linked for them.) */
+/* Versions of glibc's symbols that each glibc since 2.17 has: compiled on a new system, the launcher runs on old ones,
+ * too; what a program needs then is what the interpreter inside needs. build.py includes this into every file. (Since
+ * 2.34 libdl is part of libc; older systems find dlopen in libdl.so.2, which is linked for them.) */
 #ifndef STAYON_GLIBC_LINUX_H
 #define STAYON_GLIBC_LINUX_H
 

@@ -1,6 +1,6 @@
 /* LZMA1, from the specification in the LZMA SDK (lzma-specification.txt, public domain). One pass, no allocation: the
- * output is the dictionary; one call at a time. Bits are asked for one at a time; a decoder that ran out of input goes on with zeros and
- * says so at the end, which bounds every loop by the output's size. */
+ * output is the dictionary; one call at a time. A decoder that ran out of input goes on with zeros and says so at the
+ * end, which bounds every loop by the output's size. */
 #include "lzma.h"
 
 #include <string.h>

@@ -2,6 +2,7 @@
 #include <windows.h>
 
 #include "ffi.h"
+#include "messages.h"
 #include "module.h"
 #include "runtime.h"
 #include "service.h"
@@ -12,8 +13,8 @@
 const PyMethodDef *const MODULE_PARTS[] = {FFI_METHODS, SERVICE_METHODS, NULL};
 
 /* Services and windowed programs have no standard handles, or ones that lead nowhere: Python wants three. Whether one
- * was missing. (Where a library of the system's has loaded Python's C runtime already, as on Wine, that doesn't see it any
- * more; standard_handles.py does the rest then.) */
+ * was missing. (Where a library of the system's has loaded Python's C runtime already, as on Wine, that doesn't see it
+ * any more; standard_handles.py does the rest then.) */
 static bool open_missing(DWORD which) {
     HANDLE handle = GetStdHandle(which);
     SetLastError(NO_ERROR);
@@ -42,8 +43,8 @@ _Noreturn void launcher_start(void) {
     int count = 0;
     wchar_t **words = wide_words(GetCommandLineW(), &count);
     if (words == NULL)
-        system_exit(ERROR_NOT_ENOUGH_MEMORY);
-    if (count > 2 && lstrcmpW(words[1], L"--service") == 0)
+        system_exit(failed(EXIT_UNAVAILABLE, "launcher.memory", "there is no memory left."));
+    if (count > 2 && CompareStringOrdinal(words[1], -1, L"--service", -1, FALSE) == CSTR_EQUAL)
         service_begin(words[2]);
     int code = runtime_run(count, words);
     service_ended(code);

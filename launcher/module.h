@@ -1,8 +1,9 @@
 /* The module `_stayon`, by which the program inside reaches its launcher.
  *
- * It is put into sys.modules before the boot module is imported. Its base (module.c) has executable, about, sets, locks,
- * was_registered, payload, find, code, source, names, settle. A further part (ffi.c, service_module.c) is an array of
- * PyMethodDef that ends with {0}; main_linux.c and main_windows.c name theirs in MODULE_PARTS, which ends with NULL.
+ * It is put into sys.modules before the boot module is imported. Its base (module.c) has executable, about, sets,
+ * locks, was_registered, payload, find, code, source, names, settle. A further part (ffi.c, service_module.c) is an
+ * array of PyMethodDef that ends with {0}; main_linux.c and main_windows.c name theirs in MODULE_PARTS, which ends with
+ * NULL.
  *
  *     static PyObject *last_error(PyObject *module, PyObject *nothing) { … return python.PyLong_FromLong(1); }
  *     const PyMethodDef FFI_METHODS[] = {{"last_error", last_error, METH_NOARGS, NULL}, {0}};

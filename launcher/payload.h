@@ -44,7 +44,8 @@ typedef struct {
     uint32_t unpacked;     /* PACKED: code is LZMA, as FILE_LZMA, and becomes this many bytes */
 } Module;
 
-enum { FILE_STORED = 0, FILE_LZMA = 1, FILE_LZMA_BCJ = 2 }; /* LZMA: LZMA1, raw, lc=3 lp=0 pb=2, end by size; BCJ: x86 filter after it */
+/* LZMA: LZMA1, raw, lc=3 lp=0 pb=2, end by size; BCJ: x86 filter after it. */
+enum { FILE_STORED = 0, FILE_LZMA = 1, FILE_LZMA_BCJ = 2 };
 enum { FILE_PRELOAD = 1, FILE_EXECUTABLE = 2 };             /* PRELOAD: loaded, in order, before the interpreter */
 
 typedef struct {

@@ -195,12 +195,19 @@ static int no_place(const char *where, const char *why) {
                   "this account can write to.", where, why);
 }
 
-static int register_set(uint32_t index, Root *roots, int count) {
+static int no_root(const char *why) {
+    return failed(EXIT_NOT_PERMITTED, "launcher.no-place",
+                  "there is no place for the runtime: %s. Set STAYON_RUNTIME to a directory that only this account can "
+                  "write to.", why);
+}
+
+/* *none*: why there is no root where this account may make sets, if there is none. */
+static int register_set(uint32_t index, Root *roots, int count, const char *none) {
     static char why[512];
     for (int i = 0; i < count; i++)
         if (system_root_trusted(roots + i, why, sizeof why) == 0 && is_here(index, roots + i))
             return 0;
-    const char *where = "any directory";
+    const char *where = NULL;
     for (int i = 0; i < count; i++) {
         if (!roots[i].may_make)
             continue;
@@ -211,19 +218,15 @@ static int register_set(uint32_t index, Root *roots, int count) {
         else if (system_root_trusted(roots + i, why, sizeof why) == 0)
             return make_locked(index, roots + i);
     }
-    return no_place(where, why);
+    return where == NULL ? no_root(none) : no_place(where, why);
 }
 
 int register_sets(void) {
     static Root roots[ROOTS_MAX];
     const char *why = "";
     int count = system_roots(roots, &why);
-    if (count == 0)
-        return failed(EXIT_NOT_PERMITTED, "launcher.no-place",
-                      "there is no place for the runtime: %s. Set STAYON_RUNTIME to a directory that only this account "
-                      "can write to.", why);
-    int exit = 0;
+    int exit = count == 0 ? no_root(why) : 0;
     for (uint32_t i = 0; i < payload.header->set_count && exit == 0; i++)
-        exit = register_set(i, roots, count);
+        exit = register_set(i, roots, count, why);
     return exit;
 }

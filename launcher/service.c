@@ -6,7 +6,8 @@
 #include "messages.h"
 #include "system_windows.h"
 
-/* The numbers of stayon/core/pulse.py: for the SCM, 30 s without a new checkpoint or 60 s without a larger hint is hung. */
+/* The numbers of stayon/core/pulse.py: for the SCM, 30 s without a new checkpoint or 60 s without a larger hint is a
+ * hang. */
 #define PERIOD_MS 5000
 #define FIRST_HINT_MS 15000
 #define GROWTH_MS 1000
@@ -28,7 +29,7 @@ static struct {
     DWORD error;   /* of the connection; told by called */
     const wchar_t *texts[ARGUMENTS_LIMIT];
     DWORD count;
-    /* Guards what is below, and with it the order of what the SCM is told; nobody waits for anything while holding it. */
+    /* Guards what is below, and the order of what the SCM is told; nobody waits for anything while holding it. */
     SRWLOCK lock;
     SERVICE_STATUS told;
     DWORD periods; /* how often the SCM has been told that it starts, or stops, before Python said so */
@@ -134,7 +135,9 @@ static void WINAPI be_called(DWORD count, wchar_t **arguments) {
         tell_pending(SERVICE_START_PENDING);
     ReleaseSRWLockExclusive(&service.lock);
     (void)SetEvent(service.called);
-    for (int period = 1; service.handle != 0 && WaitForSingleObject(service.heard, PERIOD_MS) == WAIT_TIMEOUT; period++) {
+    for (int period = 1; service.handle != 0; period++) {
+        if (WaitForSingleObject(service.heard, PERIOD_MS) != WAIT_TIMEOUT)
+            break;
         if (period == LOAD_PERIODS) {
             service_failed(EXIT_FAILED, "the program did not load within 3 minutes [launcher.late]");
             ExitProcess(EXIT_FAILED);
@@ -154,8 +157,8 @@ static DWORD WINAPI be_connected(void *unused) {
         return 0; /* it is STOPPED; the process ends by whoever said so */
     DWORD error = GetLastError();
     if (error == ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
-        windows_print("this is what the service manager runs; a person says: PROGRAM start: the SCM has not started this "
-                      "process. Use the verb start, or run the program itself. [scm.not-started-by-it]");
+        windows_print("this is what the service manager runs; a person says: PROGRAM start: the SCM has not started "
+                      "this process. Use the verb start, or run the program itself. [scm.not-started-by-it]");
         ExitProcess(EXIT_UNAVAILABLE);
     }
     service.error = error;

@@ -25,15 +25,15 @@ void service_begin(const wchar_t *name);
 /* Whether service_begin has been called. */
 bool service_is_one(void);
 
-/* The process ends before Python is there, with *exit_code* and for the reason *text* (UTF-8): the SCM and the Event Log
- * are told. Blocks until the SCM has called, for no longer than CALL_TIMEOUT_MS. Does nothing if this is no service. */
+/* The process ends before Python is there, with *exit_code* and for the reason *text* (UTF-8): the SCM and the Event
+ * Log are told. Blocks until the SCM has called, at most CALL_TIMEOUT_MS. Does nothing if this is no service. */
 void service_failed(int exit_code, const char *text);
 
 /* The process ends with *exit_code*: the SCM is told, and the Event Log too, unless Python has told the SCM already. */
 void service_ended(int exit_code);
 
-/* What StartService was given. Blocks until the SCM has called; gives 0, or why it has not: WAIT_TIMEOUT, or the error of
- * the connection. */
+/* What StartService was given. Blocks until the SCM has called; gives 0, or why it has not: WAIT_TIMEOUT, or the error
+ * of the connection. */
 DWORD service_wait(DWORD timeout_ms, ServiceArguments *arguments);
 
 /* From now on *listener* hears the controls; those that came before this returns, in order. And nobody but it says any

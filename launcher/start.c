@@ -43,8 +43,9 @@ static int load(const char *name, void **library) {
     if (*library != NULL)
         return 0;
     return failed(EXIT_UNAVAILABLE, "launcher.load",
-                  "%s cannot be loaded: %s. Remove its directory to have it made anew; if it is on a file system from "
-                  "which nothing may be run, set STAYON_RUNTIME to a directory on another.", path.text, why);
+                  "%s cannot be loaded: %s. Is this system older than what it was built for? Else remove "
+                  "its directory, to have it made anew, or set STAYON_RUNTIME to a directory from which programs may be run.",
+                  path.text, why);
 }
 
 static int load_interpreter(void) {
@@ -74,7 +75,8 @@ static bool give_frozen_modules(void) {
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const Module *module = payload.modules + i;
-        if ((module->flags & (MODULE_FROZEN | MODULE_NATIVE | MODULE_PACKED)) != MODULE_FROZEN || module->code_size == 0)
+        unsigned kind = module->flags & (MODULE_FROZEN | MODULE_NATIVE | MODULE_PACKED);
+        if (kind != MODULE_FROZEN || module->code_size == 0)
             continue;
         const void *pointers[2] = {payload_text(module->name), payload.bytes + module->code};
         int numbers[2] = {(int)module->code_size, (module->flags & MODULE_PACKAGE) != 0};
@@ -96,7 +98,8 @@ static int refused(PyStatus status) {
 }
 
 static PyStatus set_texts(void) {
-    static const enum Abi of_executable[] = {ABI_CONFIG_PROGRAM_NAME, ABI_CONFIG_EXECUTABLE, ABI_CONFIG_BASE_EXECUTABLE};
+    static const enum Abi of_executable[] = {ABI_CONFIG_PROGRAM_NAME, ABI_CONFIG_EXECUTABLE,
+                                             ABI_CONFIG_BASE_EXECUTABLE};
     /* "home" keeps Python from looking about the executable for pyvenv.cfg, ._pth files and a build directory. */
     static const enum Abi of_runtime[] = {ABI_CONFIG_HOME, ABI_CONFIG_PREFIX, ABI_CONFIG_EXEC_PREFIX,
                                           ABI_CONFIG_BASE_PREFIX, ABI_CONFIG_BASE_EXEC_PREFIX};
@@ -176,8 +179,8 @@ static bool is_flushed(const char *name) {
     return false;
 }
 
-/* The parts of Py_FinalizeEx that others see: threads are waited for, atexit's functions run, streams are flushed. Taking
- * all objects apart, too, would cost more than the whole start. */
+/* The parts of Py_FinalizeEx that others see: threads are waited for, atexit's functions run, streams are flushed.
+ * Taking all objects apart, too, would cost more than the whole start. */
 static int leave(int code) {
     call_if_imported("threading", "_shutdown");
     call_if_imported("atexit", "_run_exitfuncs");

@@ -1,7 +1,7 @@
 /* What the launcher needs of an operating system: system_linux.c and system_windows.c have the same functions.
  *
- * Paths are UTF-8 (on Linux: the system's bytes), absolute, with the system's separator, of at most PATH_ROOM bytes with
- * the zero. Functions that can fail return 0 for success, else the system's error (errno, GetLastError), which
+ * Paths are UTF-8 (on Linux: the system's bytes), absolute, with the system's separator, of at most PATH_ROOM bytes
+ * with the zero. Functions that can fail return 0 for success, else the system's error (errno, GetLastError), which
  * system_error_text() words. Nothing here says anything: the callers do, by failed() of messages.h. All of it is called
  * by the main thread alone, before Python starts, but for system_settle().
  *
@@ -35,7 +35,7 @@ typedef struct {
     Path path;             /* the file that has the payload: the same, or NAME.pkg beside it */
     Handle file;           /* that file, open for reading; stays open until the end */
     uint64_t offset;       /* of the payload in the file */
-    uint64_t room;         /* bytes of the file (of its section, on Windows) from there: the payload has as many or fewer */
+    uint64_t room;         /* bytes of the file (on Windows: of its section) from there; the payload has no more */
     const uint8_t *bytes;  /* the same, mapped, read-only; NULL: there is no payload */
 } Place;
 
@@ -47,7 +47,8 @@ typedef struct {
 
 #define ROOTS_MAX 2
 
-/* Finds and maps the payload; after an error *path* is what the error is about. 0 with bytes == NULL: neither this file nor a .pkg beside it has one. */
+/* Finds and maps the payload; after an error *path* is what the error is about. 0 with bytes == NULL: neither this file
+ * nor a .pkg beside it has one. */
 int system_find_payload(Place *place);
 
 /* Reads *size* bytes at *offset*: fewer are an error, too. */
@@ -56,7 +57,8 @@ int system_read(Handle file, uint64_t offset, void *buffer, size_t size);
 /* Lets go of what was read through the mapping, as far as the system can: those pages are not needed again. */
 void system_forget(const void *bytes, size_t size);
 
-/* Where sets may be, best first: $STAYON_RUNTIME alone if it is set. Returns how many; 0: *why* says why there are none. */
+/* Where sets may be, best first: $STAYON_RUNTIME alone if it is set. Returns how many; if this account may make none of
+ * them, *why* says why. */
 int system_roots(Root roots[ROOTS_MAX], const char **why);
 
 /* Whether nobody but this account and administrators can change what is there: 0, or an error and *why*, a clause
@@ -75,7 +77,7 @@ int system_rename(const Path *from, const Path *to);
 /* Removes a directory and all in it; follows no links. Not there: fine. */
 int system_remove_tree(const Path *path);
 
-/* Calls *each* with the name of every entry of the directory, "." and ".." left out; stops where it returns non-zero. */
+/* Calls *each* with the name of every entry of the directory but "." and ".."; stops where it returns non-zero. */
 int system_list(const Path *path, int (*each)(const char *name, void *context), void *context);
 
 /* An ordinary file's size; an error if it isn't there, isn't ordinary, or is a link. */

@@ -73,7 +73,8 @@ static int map(Place *place, uint64_t offset) {
     uint64_t skipped = offset % (uint64_t)sysconf(_SC_PAGESIZE); /* pages of 64 KB: on arm64 */
     place->offset = offset;
     place->room = (uint64_t)size - offset;
-    uint8_t *bytes = mmap(NULL, place->room + skipped, PROT_READ, MAP_PRIVATE, (int)place->file, (off_t)(offset - skipped));
+    off_t start = (off_t)(offset - skipped);
+    uint8_t *bytes = mmap(NULL, place->room + skipped, PROT_READ, MAP_PRIVATE, (int)place->file, start);
     if (bytes == MAP_FAILED)
         return errno;
     place->bytes = bytes + skipped;

@@ -4,8 +4,10 @@
 
 #include <string.h>
 #include <windows.h>
+#include <psapi.h>
 
 #include "event_log.h"
+#include "payload.h"
 #include "service.h"
 #include "system_windows.h"
 #include "wide.h"
@@ -118,11 +120,49 @@ void system_forget(const void *bytes, size_t size) {
     (void)VirtualUnlock((void *)bytes, size);
 }
 
+#define PAGES_AT_A_TIME 64
+
+/* The pages from *begin* on that are in memory, and there as they are in their file: other processes have the same. Page
+ * by page, since what the loader has written to, or a system has read instead of mapping it, is nowhere else. */
+static void give_back_some(const uint8_t *begin, size_t count) {
+    PSAPI_WORKING_SET_EX_INFORMATION pages[PAGES_AT_A_TIME];
+    for (size_t i = 0; i < count; i++)
+        pages[i].VirtualAddress = (void *)(begin + i * PAYLOAD_PAGE);
+    if (!K32QueryWorkingSetEx(GetCurrentProcess(), pages, (DWORD)(count * sizeof *pages)))
+        return;
+    for (size_t i = 0; i < count; i++)
+        if (pages[i].VirtualAttributes.Valid && pages[i].VirtualAttributes.Shared)
+            (void)VirtualAlloc(pages[i].VirtualAddress, PAYLOAD_PAGE, MEM_RESET, PAGE_READONLY);
+}
+
+/* All that is mapped and constant: the payload, and what libraries have. */
+static void give_back_files(void) {
+    MEMORY_BASIC_INFORMATION part;
+    for (const uint8_t *at = NULL; VirtualQuery(at, &part, sizeof part) != 0; at += part.RegionSize) {
+        at = part.BaseAddress;
+        if (part.State != MEM_COMMIT || (part.Type != MEM_IMAGE && part.Type != MEM_MAPPED) ||
+            (part.Protect != PAGE_READONLY && part.Protect != PAGE_EXECUTE_READ))
+            continue;
+        size_t count = part.RegionSize / PAYLOAD_PAGE;
+        for (size_t done = 0; done < count; done += PAGES_AT_A_TIME)
+            give_back_some(at + done * PAYLOAD_PAGE, count - done < PAGES_AT_A_TIME ? count - done : PAGES_AT_A_TIME);
+    }
+}
+
+/* Whether a page is in memory. */
+static bool is_there(const void *page) {
+    PSAPI_WORKING_SET_EX_INFORMATION asked = {.VirtualAddress = (void *)page};
+    return K32QueryWorkingSetEx(GetCurrentProcess(), &asked, sizeof asked) && asked.VirtualAttributes.Valid;
+}
+
 /* Takes all pages out of the working set: those that are used come back
- * (https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-setprocessworkingsetsize). */
+ * (https://learn.microsoft.com/windows/win32/api/memoryapi/nf-memoryapi-setprocessworkingsetsize). Where a page that
+ * nobody uses is still there afterwards, the system has no working sets (Wine): those of files are given back then. */
 void system_settle(const void *payload_bytes, size_t size, const Path *directory) {
-    (void)payload_bytes, (void)size, (void)directory;
+    (void)size, (void)directory;
     (void)SetProcessWorkingSetSize(GetCurrentProcess(), (SIZE_T)-1, (SIZE_T)-1);
+    if (is_there(payload_bytes))
+        give_back_files();
 }
 
 void *system_pages(size_t size) {

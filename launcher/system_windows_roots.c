@@ -191,7 +191,8 @@ static bool cut_name(wchar_t *folder) {
 /* Whether the place is one of ours, NAME\stayon\runtime, not one that was given: then both folders count. */
 static bool has_own_folder(const wchar_t *folder) {
     const wchar_t *end = folder + lstrlenW(folder), *ours = OWN_FOLDER SETS_FOLDER;
-    return end - folder > lstrlenW(ours) && lstrcmpW(end - lstrlenW(ours), ours) == 0;
+    return end - folder > lstrlenW(ours) &&
+           CompareStringOrdinal(end - lstrlenW(ours), -1, ours, -1, TRUE) == CSTR_EQUAL;
 }
 
 int system_root_trusted(Root *root, char *why, size_t why_room) {
@@ -250,7 +251,8 @@ int system_root_make(const Root *root) {
         (void)LocalFree(user);
     }
     SECURITY_ATTRIBUTES rights = {.nLength = sizeof rights};
-    if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1, &rights.lpSecurityDescriptor, NULL))
+    void **descriptor = &rights.lpSecurityDescriptor;
+    if (!ConvertStringSecurityDescriptorToSecurityDescriptorW(text, SDDL_REVISION_1, descriptor, NULL))
         return (int)GetLastError();
     error = make(folder.text, &rights);
     (void)LocalFree(rights.lpSecurityDescriptor);

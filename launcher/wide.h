@@ -24,7 +24,8 @@ int narrow_path(const wchar_t *wide, Path *path);
 void narrow_text(const wchar_t *wide, char *text, size_t room);
 
 /* The command line's words, as Microsoft's C runtime would take it apart
- * (https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments); NULL behind the last. NULL: no memory. */
+ * (https://learn.microsoft.com/cpp/c-language/parsing-c-command-line-arguments); NULL behind the last. NULL: no
+ * memory. */
 wchar_t **wide_words(const wchar_t *line, int *count);
 
 #endif

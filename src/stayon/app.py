@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 
 from stayon import platforms
@@ -29,6 +28,7 @@ from stayon.runtime.metrics import Metrics
 from stayon.runtime.pool import Pool
 from stayon.runtime.rooms import AsyncRoom, Seat
 from stayon.runtime.status import StatusPage, StatusWriter
+from stayon.runtime.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -333,10 +333,8 @@ class _Run:
             if self._hosts_on_main:
                 self._serve(lock, leave)
             else:
-                thread = threading.Thread(target=self._serve, args=(lock, leave), name="host", daemon=True)
-                thread.start()
+                start_thread(lambda: self._serve(lock, leave), "host")
                 self._seat.sit()
-                thread.join()
         finally:
             self._machine.starter.detach()
             self._capture.remove()
@@ -365,7 +363,7 @@ class _Run:
         self._host.equipment.executor.close()
         self._host.equipment.async_room.close()
         self._seat.leave()
-        threading.Thread(target=_guard, args=(ending, leave), name="guard", daemon=True).start()
+        start_thread(lambda: _guard(ending, leave), "guard")
 
     def _open(self, opened: _Opened) -> None:
         """Everything through which the outside looks in: the status page, the probes, the control socket."""
@@ -496,4 +494,4 @@ def _guard(ending: Ending, leave: Callable[[Ending], object]) -> None:
 
 
 def _on_a_thread(function: Callable[[], None]) -> None:
-    threading.Thread(target=function, name="async", daemon=True).start()
+    start_thread(function, "async")

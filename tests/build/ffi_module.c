@@ -11,8 +11,7 @@
 
 Python python;
 
-static void *found(void *library, const char *name)
-{
+static void *found(void *library, const char *name) {
 #ifdef _WIN32
     return (void *)(intptr_t)GetProcAddress(library, name);
 #else
@@ -20,15 +19,13 @@ static void *found(void *library, const char *name)
 #endif
 }
 
-PyObject *python_none(void)
-{
+PyObject *python_none(void) {
     python.Py_IncRef(python.None);
     return python.None;
 }
 
 /* *library* is Python's. With the GIL. 0, or -1 where it lacks a function that a launcher needs. */
-EXPORTED int start(void *library)
-{
+EXPORTED int start(void *library) {
     int is_whole = 1;
 #define LOOK(name) is_whole &= (*(void **)&python.name = found(library, #name)) != NULL;
 #define LOOK_FUNCTION_(result, name, parameters) LOOK(name)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.build.program_desk import EmptyRoot, built, run
+from tests.windows.lab import Lab
 
-# What wheels may take for granted (PEP 600) besides the parts of glibc that any program needs.
-OF_SYSTEM = ("libstdc++.so.6", "libgcc_s.so.1", "libresolv.so.2")
+# A part of glibc that not every program needs. (What else wheels may take for granted, PEP 600, is built in.)
+OF_SYSTEM = ("libresolv.so.2",)
 
 _PROGRAM = """\
 # /// script
@@ -42,8 +43,19 @@ def told(folder: Path, requirements: str, body: str) -> Any:
     for name in OF_SYSTEM:
         _take(root, name)
     found = root.run("run")
-    lines = [line.removeprefix("ANSWER ") for line in found.out.splitlines() if line.startswith("ANSWER ")]
-    assert lines, found.out + found.err
+    return _answer(found.out, found.err)
+
+
+def told_windows(lab: Lab, requirements: str, body: str) -> Any:
+    """As ``told``, on *lab*, whose Windows has no Python on its path."""
+    program = made(requirements, body, "--target", "windows-x64").with_suffix(".exe")
+    found = lab.exe(program, "run", limit_s=120.0)
+    return _answer(found.out, found.err)
+
+
+def _answer(out: str, err: str) -> Any:
+    lines = [line.removeprefix("ANSWER ") for line in out.splitlines() if line.startswith("ANSWER ")]
+    assert lines, out + err
     return json.loads(lines[0])
 
 

@@ -152,13 +152,24 @@ def test_version_information_is_what_a_resource_compiler_makes(tmp_path: Path) -
     assert ours in (tmp_path / "it.res").read_bytes()
 
 
-@pytest.mark.parametrize("data", [b"", b"MZ", b"MZ" + bytes(200), b"\x7fELF", b"\x7fELF\x02\x01" + bytes(80), b"#!"])
+@pytest.mark.parametrize("data", [b"", b"MZ", b"MZ" + bytes(200), b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0", b"#!"])
 def test_what_is_no_program_is_said_to_be_none(data: bytes) -> None:
     """Files that are cut off, or something else, raise what callers expect, and no other error."""
     with pytest.raises(FormatError):
-        image.with_payload(data, CARRIED) if data.startswith(b"MZ") else elf.read(data).end
-        elf.read(data).glibc  # noqa: B018  # (an ELF header of zeros has no segments, and is a file of nothing)
-        raise FormatError
+        pe.read(data)
+    with pytest.raises(FormatError):
+        image.payload_of(data)
+
+
+@pytest.mark.parametrize("size", [4, 20, 63, 64, 200, 1000, 5000])
+def test_a_library_that_is_cut_off_is_said_to_be_none(size: int) -> None:
+    """An ELF file without its end has an answer, or a FormatError."""
+    whole = (LAUNCHERS / "linux-x64").read_bytes()
+    try:
+        cut = elf.trimmed(whole[:size])
+    except FormatError:
+        return
+    assert len(cut) <= size
 
 
 def test_damaged_headers_never_escape_as_other_errors(windows: bytes) -> None:

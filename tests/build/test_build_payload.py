@@ -57,7 +57,9 @@ def test_each_flipped_bit_is_found() -> None:
             contents.read(bytes(damaged))
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"MZ" + bytes(range(256)) * 40, os.urandom(5000), b"\x7fELF" + bytes(9000)])
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"MZ" + bytes(range(256)) * 40, os.urandom(5000), b"\x7fELF" + bytes(9000)]
+)
 def test_packed_files_come_out_again(content: bytes, tmp_path: Path) -> None:
     """Whatever a file holds, unpacking gives it back; the second time from the cache, and the same."""
     files = [("it", content, payload.PRELOAD)]

@@ -20,7 +20,21 @@ import stayon
 from stayon.build import imports, marshalled, shrink, unannotated, worker
 
 LIBRARY = os.path.dirname(os.__file__)
-SAMPLES = ("argparse", "ast", "dataclasses", "enum", "inspect", "logging/__init__", "os", "tarfile", "typing", "zipfile/__init__")
+SAMPLES = (
+    "argparse",
+    "ast",
+    "dataclasses",
+    "ipaddress",
+    "enum",
+    "inspect",
+    "logging/__init__",
+    "os",
+    "tarfile",
+    "typing",
+)
+FIELDS = (
+    "co_code", "co_names", "co_varnames", "co_cellvars", "co_freevars", "co_exceptiontable", "co_flags", "co_qualname",
+)  # fmt: skip
 OPTIONS: dict[str, Any] = {"platform": "linux", "encodings": frozenset({"cp1252"}), "words": frozenset({"popen"})}
 MODULE: dict[str, Any] = {"origin": "shop/price.py", "is_compiled": False, "is_ours": False, "docstrings": False}
 
@@ -35,7 +49,7 @@ def frozen(source: str | bytes, **module: Any) -> CodeType:
     """The code that comes of *source*."""
     about, code = answer(source, **module)
     assert "error" not in about, about
-    loaded: CodeType = marshal.loads(code)
+    loaded: CodeType = marshal.loads(code)  # noqa: S302  # made right here
     return loaded
 
 
@@ -65,19 +79,40 @@ def test_code_stays_what_it_is(name: str) -> None:
     for whole, small in zip(
         parts(compile(source, "x", "exec", dont_inherit=True)), parts(frozen(source, docstrings=True)), strict=True
     ):
-        for field in ("co_code", "co_names", "co_varnames", "co_cellvars", "co_freevars", "co_exceptiontable", "co_flags"):
+        for field in (
+            "co_code",
+            "co_names",
+            "co_varnames",
+            "co_cellvars",
+            "co_freevars",
+            "co_exceptiontable",
+            "co_flags",
+        ):
             assert getattr(small, field) == getattr(whole, field), (small, field)
         assert lines(small) == lines(whole), small
         assert small.co_filename == "shop/price.py"
 
 
 @pytest.mark.parametrize("name", SAMPLES)
+def test_constants_stay_but_for_docstrings(name: str) -> None:
+    """At most one constant of each code object is gone, and that is a text; all others are what they were."""
+    source = sample(name)
+    for whole, small in zip(
+        parts(compile(source, "x", "exec", dont_inherit=True)), parts(frozen(source)), strict=True
+    ):  # fmt: skip
+        pairs = list(zip(whole.co_consts, small.co_consts, strict=True))
+        changed = [(old, new) for old, new in pairs if not isinstance(old, CodeType) and repr(old) != repr(new)]
+        changed = [(old, new) for old, new in changed if not isinstance(old, frozenset) or old != new]
+        assert len(changed) <= 1, (whole, changed)
+        assert all(isinstance(old, str) and new is None for old, new in changed), (whole, changed)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
 def test_columns_are_gone(name: str) -> None:
     """No instruction has a column any more, and what is written is smaller than what the compiler gives."""
     source = sample(name)
-    about, code = answer(source)
-    assert "error" not in about
-    assert all(position[2:] == (None, None) for part in parts(marshal.loads(code)) for position in part.co_positions())
+    code = answer(source)[1]
+    assert all(position[2:] == (None, None) for part in parts(frozen(source)) for position in part.co_positions())
     assert len(code) < 0.85 * len(marshal.dumps(compile(source, "shop/price.py", "exec", dont_inherit=True)))
 
 
@@ -118,17 +153,21 @@ def test_read_and_written_again_it_is_the_same() -> None:
 def test_constants_of_each_kind() -> None:
     """Numbers, texts, sets, nested tuples and their like come back as they were, each with its type."""
     source = """
-        values = (1, 1.0, True, -7, 2**31, -2**80, 1j, -0.0, "a b", "ä", "\\ud800", b"x", ..., None, (1, ("k",)), "name")
+        values = (1, 1.0, True, -7, 2**31, -2**80, 1j, -0.0, "a b", "ä", "\\ud800", b"x", ..., None, (1, ("k",)))
         inside = values in {1, 2, 3} if 0 else 5 in {"b", "a", b"c", 2, 1.5}
         text = "%s"
     """
     whole, small = compile(textwrap.dedent(source), "x", "exec"), frozen(source)
-    assert [repr(value) for value in small.co_consts] == [repr(value) for value in whole.co_consts]
+
+    def shown(value: object) -> object:
+        return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)
+
+    assert [shown(value) for value in small.co_consts] == [shown(value) for value in whole.co_consts]
 
 
 def test_docstrings_go() -> None:
     """Those of modules, classes and functions; the same text where it is a value stays."""
-    source = '''
+    source = """
         "of the module"
         class A:
             "of a class"
@@ -138,12 +177,28 @@ def test_docstrings_go() -> None:
             def g(self): "alone"
         names = ["of a class" for _ in "x"]
         none = [text for text in ("comprehension",)]
-    '''
+    """
     space: dict[str, Any] = {}
     exec(frozen(source), space)  # noqa: S102  # to run it is the point
     assert (space["__doc__"], space["A"].__doc__, space["A"].g.__doc__) == (None, None, None)
     assert (space["A"]().f(), space["A"]().g()) == ("of a function", None)
     assert (space["names"], space["none"]) == (["of a class"], ["comprehension"])
+
+
+def test_a_docstring_that_looks_like_a_value() -> None:
+    """The constants of a function may be the very object that a call has for its keywords: that one stays."""
+    source = """
+        def size(self):
+            "days"
+            return self.left
+        def f(**named): return named
+        given = f(days=7)
+        given |= {name: f(days=8) for name in ("other",)}
+    """
+    space: dict[str, Any] = {}
+    exec(frozen(source), space)  # noqa: S102  # as above
+    assert space["given"] == {"days": 7, "other": {"days": 8}}
+    assert space["size"].__doc__ is None
 
 
 def test_docstrings_of_users_stay() -> None:
@@ -249,7 +304,8 @@ def test_imports() -> None:
         "importlib": (0, ["import_module"], False, False, 13), "x.y": (0, [], False, False, 14),
         "z": (0, [], False, False, 15), "new": (0, [], False, False, 21),
         "contextlib": (0, ["suppress"], False, False, 24), "perhaps": (0, [], False, True, 26),
-        "hard": (0, [], False, False, 28), "inside": (0, [], True, False, 32), "above": (2, ["above"], False, False, 34),
+        "hard": (0, [], False, False, 28), "inside": (0, [], True, False, 32),
+        "above": (2, ["above"], False, False, 34),
     }  # fmt: skip
 
 

@@ -107,24 +107,51 @@ def test_the_interpreter_is_put_where_nobody_else_writes(lab: Lab, programs: Pro
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     assert any(path.name == LIBRARY for path in before)
     assert not [path for path in before if path.name.startswith(".")]
-    if lab.is_wine:  # which keeps of the rights what a Unix mode can say
-        assert [path.stat().st_mode & 0o22 for path in (root, root.parent)] == [0, 0]
+    for path in (root, root.parent):
+        if lab.is_wine:  # which keeps of the rights what a Unix mode can say
+            assert not path.stat().st_mode & 0o22
+        else:
+            rights = lab.exe("icacls.exe", path).out
+            assert "Users:(OI)(CI)(RX)" in rights
+            assert rights.count("(F)") == 2  # SYSTEM and Administrators
     assert lab.exe(exe).code == 7
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
 
 
-def test_a_place_where_others_may_write_is_refused(lab: Lab, programs: Programs, tmp_path: Path) -> None:
-    """What somebody else could have put there is not run: exit code 77, and one line that says why."""
-    exe = programs.exe(lab.folder / "open" / "open.exe", TOLD)
-    place = tmp_path / "open"
+def _make_open(lab: Lab, place: Path) -> None:
+    """Make the directory *place*, where everybody may write."""
     place.mkdir()
-    place.chmod(0o777)
+    if lab.is_wine:
+        place.chmod(0o777)
+    else:
+        assert not lab.exe("icacls.exe", place, "/grant", "*S-1-1-0:(OI)(CI)M").code
+
+
+@pytest.mark.parametrize("kind", ["it is open", "what it is in is open", "it is a link", "it is a file"])
+def test_a_place_where_others_may_write_is_refused(lab: Lab, programs: Programs, tmp_path: Path, kind: str) -> None:
+    """What somebody else could have put there is not run: exit code 77, one line that says why, and nothing written."""
+    exe = programs.exe(lab.folder / "open" / "open.exe", TOLD)
+    place, why = tmp_path / "stayon" / "runtime", "others may write to it"
+    if kind == "what it is in is open":
+        _make_open(lab, place.parent)
+        place.mkdir(0o755)
+    else:
+        place.parent.mkdir(0o755)
+    if kind == "it is open":
+        _make_open(lab, place)
+    elif kind == "it is a link":
+        why = "it is a link"
+        place.symlink_to(tmp_path, target_is_directory=True)
+    elif kind == "it is a file":
+        why = "it is not a directory"
+        place.touch()
+    before = sorted(tmp_path.rglob("*"))
     answer = lab.exe(exe, STAYON_RUNTIME=lab.named(place))
     assert answer.code == 77
-    assert "others may write to it" in answer.err
+    assert f"{place.name}: {why}. " in answer.err
     assert answer.err.rstrip().endswith("[launcher.no-place]")
     assert len(answer.err.splitlines()) == 1
-    assert not list(place.iterdir())
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_given_place_is_made(lab: Lab, programs: Programs, tmp_path: Path) -> None:
@@ -202,3 +229,18 @@ print(json.dumps(found))
     after = lab.run_python("-c", look, place)
     assert 32 in json.loads(during.out)
     assert json.loads(after.out) == []
+
+
+def test_memory_that_is_given_back_comes_back(lab: Lab, programs: Programs) -> None:
+    """After settle() all code is there as before: what was only in memory has stayed, the rest is in its file."""
+    boot = """
+import _stayon
+def codes():
+    return [_stayon.code(_stayon.find(name)[2]) for name in _stayon.names()]
+def main():
+    before = codes()
+    _stayon.settle()
+    _stayon.settle()
+    return 7 if codes() == before and len(before) > 5 else 1
+"""
+    assert lab.exe(programs.exe(lab.folder / "settled" / "settled.exe", boot)).code == 7

@@ -118,16 +118,18 @@ def test_a_daemon_goes_on_as_the_new_program(home: Home) -> None:
     assert home.names() == ["collector"]
 
 
-def test_a_daemon_whose_new_program_fails_is_told_of(home: Home) -> None:
-    """The file is the old one again; what has ended can't be had back, and the answer says so."""
-    home.done("run", "--detach")
+def test_a_daemon_whose_new_program_fails_is_begun_again(home: Home) -> None:
+    """Its process has become the new program, and has ended: the old one is started as it was, with its options."""
+    home.done("run", "--detach", "--set", "stayon.log.level=warning")
     failed = home.verb("update", built(FAILS, "2.0"), "--settle", "0.3s")
     assert failed.code == exits.FAILED
     assert "[update.rolled-back]" in failed.err
-    assert "as it was doesn't run either" in failed.err
+    assert "collector runs again as it was" in failed.err
+    page = home.done("status", "--json").json
+    assert page["state"] == "RUNNING"
+    assert b"stayon.log.level=warning" in Path(f"/proc/{page['pid']}/cmdline").read_bytes()
     assert home.done("info", "--json").json["version"] == "1.0"
     assert home.names() == ["collector"]
-    home.done("run", "--detach")
 
 
 def test_an_update_that_is_killed_leaves_a_program(home: Home, tmp_path: Path) -> None:

@@ -74,7 +74,11 @@ def test_its_life_in_the_scm(installed: Installed) -> None:
     assert command == '"C:\\Program Files\\Collector\\collector.exe" --service collector --start-timeout 60'
     installed.done("restart")
     installed.done("stop")
-    installed.done("uninstall", "--purge", "--yes")
+    sets = [each["path"] for each in installed.done("info", "--json").json["sets"]]
+    told = installed.done("uninstall", "--purge", "--yes", "--json").json
+    assert set(sets) <= set(told["removed"])
+    assert "held" not in told
+    assert not any((installed.lab.drive / path[3:].replace("\\", "/")).exists() for path in sets)
     assert installed.names() == ["collector.exe"]
 
 

@@ -44,9 +44,12 @@ def _verified(path: Path, certificate: Certificate) -> bool:
     return answer.code == 0 and "Signature verification: ok" in answer.out
 
 
-def test_a_verifier_takes_it(signed: Path, certificate: Certificate) -> None:
-    """The signature is over all of the file, in a form that others know, and has the service's description."""
+def test_a_verifier_takes_it(signed: Path, plain: Path, certificate: Certificate) -> None:
+    """The signature is over all of the file, in a form that others know, and has the service's description. It may
+    be run as the other may.
+    """
     assert _verified(signed, certificate)
+    assert signed.stat().st_mode == plain.stat().st_mode
     assert "Collects prices every five seconds" in osslsigncode("verify", "-in", signed).out
 
 

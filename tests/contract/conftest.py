@@ -16,7 +16,7 @@ import pytest
 
 import stayon
 from tests.contract import scm_computers
-from tests.contract.scm_computers import Computer, LabComputer, SimulatedComputer
+from tests.contract.scm_computers import Computer, LabComputer, OneFileComputer, SimulatedComputer
 
 if TYPE_CHECKING:
     from tests.windows.lab import Lab
@@ -143,6 +143,14 @@ def scm_lab(lab: Lab) -> Iterator[LabComputer]:
     made.close()
 
 
+@pytest.fixture(scope="session")
+def one_file_lab(lab: Lab) -> Iterator[OneFileComputer]:
+    """The lab's computer, with programs of one file."""
+    made = OneFileComputer(lab)
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=scm_computers.names())
 def computer(request: pytest.FixtureRequest) -> Iterator[Computer]:
     """A computer with an SCM: simulated ones, and a real one where it can be had."""
@@ -153,6 +161,7 @@ def computer(request: pytest.FixtureRequest) -> Iterator[Computer]:
             made.tidy()
             assert made.scm.record.flaws == []
     else:
-        real: Computer = request.getfixturevalue("scm_lab")
+        one_file = request.param == scm_computers.ONE_FILE
+        real: Computer = request.getfixturevalue("one_file_lab" if one_file else "scm_lab")
         yield real
         real.tidy()

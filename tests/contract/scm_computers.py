@@ -20,6 +20,24 @@ PATIENCE_S = 20.0
 LOOK_S = 0.01
 
 NOT_THERE, MARKED = 1060, 1072
+ONE_FILE = "one file"
+
+# The boot module of a puppet of one file; the library is that of the lab's Python. (The package of the puppet's module
+# would bring more of it than there is.)
+BOOT = """
+import sys
+
+def main():
+    sys.path[:] = [{library!r}, {packages!r}]
+    import os
+    from stayon.platforms.windows.clock import WindowsClock
+    from stayon.platforms.windows.launcher_process import LauncherServiceProcess
+
+    module = {{"__name__": "puppet"}}
+    with open({puppet!r}, encoding="utf-8") as file:
+        exec(file.read(), module)
+    return module["Puppet"](sys.argv[2], LauncherServiceProcess(), WindowsClock(), os._exit).play()
+"""
 
 
 class Computer:
@@ -99,18 +117,32 @@ class SimulatedComputer(Computer):
 class LabComputer(Computer):
     """The lab's: Wine's SCM, or that of the Windows we are on."""
 
-    def __init__(self, lab: Any) -> None:
+    def __init__(self, lab: Any, command: str = "") -> None:
         self.is_whole = not lab.is_wine
         puppet = lab.python / "Lib" / "site-packages" / "stayon" / "testing" / "puppet.py"
         script = Path(__file__).with_name("scm_server.py")
         self._server = lab.popen(lab.python / "python.exe", "-u", lab.named(script))
         here = Remote(self._server)
         python = lab.named(lab.python / "python.exe")
-        super().__init__(here, here, f'"{python}" "{lab.named(puppet)}"')
+        super().__init__(here, here, command or f'"{python}" "{lab.named(puppet)}"')
 
     def close(self) -> None:
         """End the server."""
         self._server.communicate(timeout=PATIENCE_S)
+
+
+class OneFileComputer(LabComputer):
+    """The lab's, where puppets are programs of one file: their launcher has the SCM's end of them."""
+
+    def __init__(self, lab: Any) -> None:
+        from tests.build.windows_programs import Programs
+
+        library = lab.python / "Lib"
+        packages = library / "site-packages"
+        puppet = packages / "stayon" / "testing" / "puppet.py"
+        boot = BOOT.format(library=lab.named(library), packages=lab.named(packages), puppet=lab.named(puppet))
+        exe = Programs(lab).exe(lab.folder / "puppets" / "puppet.exe", boot)
+        super().__init__(lab, f'"{lab.named(exe)}" --service')
 
 
 class Remote:
@@ -135,4 +167,4 @@ class Remote:
 
 def names() -> list[str]:
     """The computers that there may be."""
-    return ["simulated", "simulated as Wine's", "windows" if sys.platform == "win32" else "wine"]
+    return ["simulated", "simulated as Wine's", "windows" if sys.platform == "win32" else "wine", ONE_FILE]

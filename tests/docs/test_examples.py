@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +25,9 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PATIENCE_S = 20.0
 
 TESTED = {"collector.py", "disk_guard.py", "monitor.toml", "demo.py", "demo_screen.py", "demo_servers.py"}
+TESTED |= {"tariffs.py", "tariffs.yaml"}
+
+BUILD_S = 300.0
 
 
 class Run:
@@ -30,7 +35,7 @@ class Run:
 
     def __init__(self, environment: dict[str, str], words: tuple[str, ...]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, *words], env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+            list(words), env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
         self._told = threading.Condition()
         self._lines: list[str] = []
@@ -73,13 +78,16 @@ def home(short_tmp: Path) -> Path:
 
 @pytest.fixture
 def start(home: Path) -> Iterator[Callable[..., Run]]:
-    """``start("examples/collector.py", "run")`` runs it; what is left is ended after the test."""
+    """``start("examples/collector.py", "run")`` runs it, a program of its own as it is; what is left is ended after the
+    test.
+    """
     source = str(Path(stayon.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": source, "STAYON_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     runs: list[Run] = []
 
     def begin(*words: str) -> Run:
-        runs.append(Run(environment, words))
+        is_script = words[0].endswith(".py") or words[0] == "-m"
+        runs.append(Run(environment, (sys.executable, *words) if is_script else words))
         return runs[-1]
 
     yield begin
@@ -132,6 +140,32 @@ def test_the_long_form_is_not_ready_on_a_full_disk(start, free_port) -> None:
         urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz?verbose", timeout=PATIENCE_S)
     with caught.value as answer:
         assert answer.code == 503
+    assert run.stop() == 0
+
+
+def test_the_one_with_a_dependency_says_a_tariff(start) -> None:
+    """As a script it finds its data beside itself."""
+    run = start(str(EXAMPLES / "tariffs.py"))
+
+    assert run.wait_log("tariff")["fields"]["cents"] in {24, 27, 31}
+    assert run.stop() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.linux
+@pytest.mark.timeout(BUILD_S)
+def test_it_says_the_same_as_one_file(start, tmp_path, refuse) -> None:
+    """Built from its own first lines and with its data, it needs neither Python nor what is installed here."""
+    if importlib.util.find_spec("uv") is None and shutil.which("uv") is None:
+        refuse("there is no uv, which finds what the example depends on (pip install uv)")
+    words = ["build", EXAMPLES / "tariffs.py", "--data", EXAMPLES / "tariffs.yaml", "--output", tmp_path]
+    built = subprocess.run(
+        [sys.executable, "-m", "stayon", *words], capture_output=True, text=True, timeout=BUILD_S, check=False
+    )
+    assert built.returncode == 0, built.stderr
+    run = start(str(tmp_path / "tariffs"))
+
+    assert run.wait_log("tariff")["fields"]["cents"] in {24, 27, 31}
     assert run.stop() == 0
 
 

@@ -23,10 +23,14 @@ HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 # What the pages use besides stayon, and what everybody has.
 OTHER_PROGRAMS = {"cd", "copy", "cp", "curl", "kill", "mkdir", "pip", "useradd"}
 OTHER_PROGRAMS |= {"journalctl", "loginctl", "systemctl", "systemd-analyze"}
+OTHER_PROGRAMS |= {"osslsigncode", "sha256sum"}
 OTHER_MODULES = {"venv"}
 
 # Python's interpreter: on Unix, and on Windows.
 PYTHONS = ("python3", "python")
+
+# What `stayon build` makes: on Linux, and for Windows. (It has verbs of its own.)
+BUILT = ("collector", "collector.exe")
 
 
 class Block(NamedTuple):
@@ -132,5 +136,8 @@ def test_every_command_is_understood(where: str, line: str) -> None:
             words.parse(rest, with_target=script == "stayon")
     elif program == "stayon":
         words.parse(rest, with_target=True)
+    elif program in BUILT:
+        verb, *others = rest
+        words.parse([verb, "collector.py", *others], with_target=True)
     else:
         assert program in OTHER_PROGRAMS, where

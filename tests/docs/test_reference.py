@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 SOURCE = ROOT / "src" / "stayon"
 
+LAUNCHER = ROOT / "launcher"
+
 REWRITE = "PYTHONPATH=src python3 docs/generate.py"
 ROW = re.compile(r"^\| `([a-z0-9.-]+)` \| ([0-9, ]+) \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 EVENT = re.compile(r"^\| ([0-9]+) \| ([A-Z, ]+) \|", re.MULTILINE)
@@ -92,10 +94,32 @@ def exit_codes_by_error() -> dict[str, set[int]]:
     return found
 
 
+# How the launcher, which is in C, fails: with an exit code of its own; by a call of the system; and as a service, where
+# it is another's code, or the one for what has failed.
+_FAILED = re.compile(r'\bfailed\((EXIT_\w+),\s*"(launcher\.[a-z-]+)"')
+_BY_SYSTEM = re.compile(r'failed_by_system\(\w+, "(launcher\.[a-z-]+)"')
+_AS_SERVICE = re.compile(r'(?:service_failed|event_log_error)\(\w+, "[^"]*\[(launcher\.[a-z-]+)\]"')
+
+
+def exit_codes_of_launcher() -> dict[str, set[int]]:
+    """As ``exit_codes_by_error``, of the launcher. Fails if it has a code that isn't made in one of the known ways."""
+    source = "".join(path.read_text("utf-8") for path in sorted(LAUNCHER.glob("*.c")))
+    numbers = dict(re.findall(r"\b(EXIT_\w+) = ([0-9]+)", (LAUNCHER / "messages.h").read_text("utf-8")))
+    found: dict[str, set[int]] = defaultdict(set)
+    for name, code in _FAILED.findall(source):
+        found[code].add(int(numbers[name]))
+    for code in _BY_SYSTEM.findall(source):
+        found[code] |= {errors.UnavailableError.exit_code, errors.NotPermittedError.exit_code}
+    for code in _AS_SERVICE.findall(source):
+        found[code].add(errors.FailedError.exit_code)
+    assert set(found) == set(re.findall(r"(launcher\.[a-z-]+)[\]\"]", source))
+    return found
+
+
 def test_every_error_is_in_the_reference_with_its_exit_code() -> None:
     """Each code stands in the table once, with a meaning, what to do, and the exit code that its class has."""
     documented = ROW.findall(_text("reference/errors.md"))
-    in_source = exit_codes_by_error()
+    in_source = {**exit_codes_by_error(), **exit_codes_of_launcher()}
 
     assert {code for code, _exits in documented} == set(in_source)
     assert len(documented) == len(in_source)

@@ -247,7 +247,7 @@ def test_words_that_make_no_sense(program: Program) -> None:
         first, *rest = answer.err.splitlines()
         assert text in first
         assert f"[{code}]" in first
-        assert rest == ["Help: p.py --help"], answer
+        assert rest == ["Help: p.py help"], answer
     assert not program.home.exists(), "nothing is made before the words are understood"
 
 

@@ -143,6 +143,14 @@ def test_a_kept_service_has_loaded_nothing_new(kept: Started, program: Program) 
 
 
 @pytest.mark.linux
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="before 3.13, threading must be imported on the main thread")
+def test_a_kept_service_does_without_threading(kept: Started) -> None:
+    """Its threads are begun without it, as long as its program doesn't import it."""
+    assert kept.stop() == 0
+    assert not {"threading", "warnings", "_weakrefset"} & set(kept.out.split())
+
+
+@pytest.mark.linux
 def test_a_kept_service_is_small(kept: Started) -> None:
     """RSS of at most 12 MB, soon after it is RUNNING."""
 

@@ -13,7 +13,8 @@ from stayon.platforms.clock import SystemClock
 from stayon.runtime.calls import Calls, Sequence, is_async
 from stayon.runtime.loop import Loop
 from stayon.runtime.pool import Pool
-from stayon.runtime.rooms import AsyncRoom, Seat, start_thread
+from stayon.runtime.rooms import AsyncRoom, Seat
+from stayon.runtime.threads import start_thread
 
 LIMIT_S = 10.0
 

@@ -19,7 +19,8 @@ from stayon.runtime.logs.pipeline import Pipeline
 from stayon.runtime.loop import Loop
 from stayon.runtime.metrics import Metrics
 from stayon.runtime.pool import Pool
-from stayon.runtime.rooms import AsyncRoom, Seat, start_thread
+from stayon.runtime.rooms import AsyncRoom, Seat
+from stayon.runtime.threads import start_thread
 from stayon.testing import FakeMachine
 
 LIMIT_S = 10.0

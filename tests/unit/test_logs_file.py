@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from stayon.runtime.logs import tidy
 from stayon.runtime.logs.file_sink import FileSink
 from stayon.runtime.logs.pipeline import Pipeline
-from stayon.runtime.logs.rotate import Rotation, needs_tidying, old_files
+from stayon.runtime.logs.rotate import Rotation, are_untidy, numbered, old_files
 
 DAY = 86400.0
 
@@ -329,7 +329,7 @@ def test_an_ordinary_start_needs_no_thread(make, tmp_path):
     sink = make()
     sink.open()
     assert threading.active_count() == before
-    assert not needs_tidying(str(tmp_path), "price", sink.rotation)
+    assert not are_untidy([suffix for _, _, suffix in numbered(str(tmp_path), "price")], sink.rotation)
 
 
 def test_compressed_files_keep_their_times_and_mode(tmp_path):

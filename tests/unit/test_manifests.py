@@ -264,3 +264,13 @@ def test_every_system_has_them() -> None:
     management = current().management
     assert management is not None
     assert set(exports()) <= set(management("system").exports)
+
+
+def test_a_program_that_is_one_file_is_asked_itself() -> None:
+    """There is no Python in its image: the look at its health is a verb of its own, and its options are the same."""
+    command = ("/opt/x/collector", "--service", "price-collector", "--", "--config", "/etc/a.toml", "--set", "a=1")
+    made = contained.contained(PLAIN.replace(command=command))
+
+    assert contained.health_check(made) == ["/collector", "status"]
+    assert made.arguments[-2:] == ("--set", "a=1")
+    assert any("RUN /collector info" in note for note in made.notes)

@@ -67,7 +67,7 @@ def test_it_has_what_a_service_imports_and_nothing_else(packed: Path) -> None:
     """The runtime and the SCM's side are there; verbs, test things, and what the interpreter has itself are not."""
     found = names(packed)
 
-    assert {"stayon", "stayon.app", "stayon.runtime.host", "stayon.platforms.windows.dispatcher", "threading"} <= found
+    assert {"stayon", "stayon.app", "stayon.runtime.host", "stayon.platforms.windows.dispatcher"} <= found
     assert not {"argparse", "asyncio", "subprocess", "stayon.cli.install", "stayon.testing", "os"} & found
     assert not [name for name in found if name.startswith(("stayon.testing", "stayon.services"))]
 

@@ -43,7 +43,7 @@ CONFIG_MEMBERS: Final = (
 
 
 def numbers(python: tuple[int, int], system: str) -> tuple[int, ...]:
-    """What ``enum Abi`` lists, for *python* on *system*, one of ``SYSTEMS``. ``ValueError``: we have no such version."""
+    """What ``enum Abi`` lists, for *python* on *system*, one of ``SYSTEMS``. ``ValueError``: not known."""
     if python not in VERSIONS or system not in SYSTEMS:
         raise ValueError(f"no structures known of Python {python[0]}.{python[1]} on {system}")
     config, config_size = layout(_CONFIG, python, system)

@@ -54,7 +54,7 @@ def build(recipe: Recipe, signer: Signer | None, tell: Tell) -> Built:
     return replace(
         built, path=os.path.join(recipe.output, built.path),
         files=tuple(os.path.join(recipe.output, name) for name in built.files),
-        warnings=(*built.warnings, *gathered.frozen.warnings), left_out=gathered.frozen.left_out,
+        warnings=(*built.warnings, *gathered.warnings, *gathered.frozen.warnings), left_out=gathered.frozen.left_out,
     )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def _put(gathered: Kit, launcher: bytes, signer: Signer | None, to: tuple[Output
     recipe, (output, tell) = gathered.recipe, to
     tell("packing", 0.0)
     sets = _sets(gathered, tell)
-    modules = pack.with_packed(gathered.modules, getattr(gathered.frozen, "cold", frozenset()))
+    modules = pack.with_packed(gathered.modules, gathered.frozen.cold)
     parts = _parts(gathered, modules, sets, launcher)
     about = _about(gathered, parts)
     carried = payload.written(Payload(
@@ -128,10 +128,10 @@ def _sets(gathered: Kit, tell: Tell) -> tuple[tuple[PackedFile, ...], ...]:
     files = [(name, gathered.runtime.content(name), flags) for name, flags in gathered.chosen.files]
     machine, kept = gathered.recipe.target.machine, cache.directory("packed")
     found = [pack.packed(files, machine=machine, cache=kept, told=lambda share: tell("packing", share))]
-    own = []
+    own, is_windows = [], gathered.recipe.target.is_windows
     for name, path in sorted(gathered.own.items()):
         with open(path, "rb") as file:
-            own.append((name, file.read(), payload.EXECUTABLE if os.access(path, os.X_OK) else 0))
+            own.append((name, file.read(), payload.EXECUTABLE if not is_windows and os.access(path, os.X_OK) else 0))
     if own:
         found.append(pack.packed(own, machine=machine, cache=kept, told=lambda share: tell("packing", share)))
     return tuple(found)
@@ -150,12 +150,14 @@ def _parts(
         add("Python" if file.name == gathered.runtime.library else "Python's extensions", len(file.packed))
     for file in sets[1] if len(sets) > 1 else ():
         add(f"{file.name.split('/')[0]} (files)", len(file.packed))
+    # What is packed is not frozen any more, so each is asked as it came.
+    came = {module.name: module.flags for module in gathered.frozen.modules}
     for module in modules:
-        top = module.name.partition(".")[0]
-        if module.flags & payload.FROZEN or top == "stayon":
+        top, flags = module.name.partition(".")[0], came[module.name]
+        if flags & payload.FROZEN or top == "stayon":
             add("stayon" if top == "stayon" else "Python's library", len(module.code))
-        elif not module.flags & payload.NATIVE:
-            add("the program" if module.flags & payload.BESIDE else top, len(module.code))
+        elif not flags & payload.NATIVE:
+            add("the program" if flags & payload.BESIDE else top, len(module.code))
         if module.source:
             add("source, for tracebacks", len(module.source))
     return parts

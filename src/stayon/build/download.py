@@ -101,6 +101,8 @@ def got(address: str, accept: str = "*/*", progress: Progress = unheard) -> byte
                 found += chunk
                 progress(len(found), size)
     except (OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is an open answer, too
         raise UnavailableError(
             "it cannot be fetched", where=_shown(address), why=str(error),
             hint="Check the network, or name a runtime that is here: --runtime PATH.", code="build.no-network",

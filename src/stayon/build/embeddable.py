@@ -128,9 +128,11 @@ def _is_whole(place: str, digest: str) -> bool:
     if not os.path.isdir(place):
         return False
     files = []
-    for name in os.listdir(place):
-        with open(os.path.join(place, name), "rb") as file:
-            files.append((name, file.read()))
+    for folder, _, names in os.walk(place):
+        for name in names:
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                files.append((os.path.relpath(path, place).replace(os.sep, "/"), file.read()))
     if digest_of(files) == digest:
         return True
     shutil.rmtree(place)

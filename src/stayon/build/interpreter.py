@@ -60,26 +60,36 @@ def asked(path: str) -> Interpreter:
             tuple(told["directories"]), told["extensions"], tuple(told["suffixes"]), bytes.fromhex(told["magic"]),
             told["is_usual"],
         )  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise _useless(path, (error.stderr.strip().splitlines() or ["it says nothing"])[-1]) from error
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise UnavailableError(
-            "this interpreter does not run",
-            where=path,
-            why=str(error),
-            hint="Name another: --runtime PATH.",
-            code="build.interpreter",
+        raise _useless(
+            path, f"{type(error).__name__}: {getattr(error, 'strerror', None) or 'no usable answer'}"
         ) from error
 
 
-def of_minor(minor: tuple[int, int]) -> str:
-    """The path of an interpreter of Python *minor*, such as (3, 13): the one that builds, or one on PATH, or uv's or
-    pyenv's. Raises ``UnavailableError`` if there is none: bytecode of one minor version crashes another.
+def _useless(path: str, why: str) -> UnavailableError:
+    return UnavailableError(
+        "this interpreter does not run", where=path, why=why, hint="Name another: --runtime PATH.",
+        code="build.interpreter",
+    )  # fmt: skip
+
+
+def of_minor(minor: tuple[int, int]) -> Interpreter:
+    """An interpreter of Python *minor*, such as (3, 13): the one that builds, or one on PATH, or uv's or pyenv's.
+
+    Raises ``UnavailableError`` if there is none: bytecode of one minor version crashes another.
     """
     if sys.version_info[:2] == minor:
-        return sys.executable
+        return asked(sys.executable)
     name = f"python{minor[0]}.{minor[1]}"
-    found = shutil.which(name) or _kept_elsewhere(minor)
-    if found:
-        return found
+    for path in (shutil.which(name), *_kept_elsewhere(minor)):
+        try:
+            found = asked(path) if path else None
+        except UnavailableError:
+            continue  # pyenv's on PATH runs only the versions that are chosen
+        if found is not None and found.version[:2] == minor and found.is_usual:
+            return found
     raise UnavailableError(
         f"{name} is not installed here, and its bytecode is compiled by itself alone",
         hint=f"Install it (uv python install {minor[0]}.{minor[1]}), or build for the Python that runs this: "
@@ -88,8 +98,8 @@ def of_minor(minor: tuple[int, int]) -> str:
     )
 
 
-def _kept_elsewhere(minor: tuple[int, int]) -> str:
-    """Where uv and pyenv keep interpreters that are not on PATH; the newest."""
+def _kept_elsewhere(minor: tuple[int, int]) -> list[str]:
+    """Where uv and pyenv keep interpreters that are not on PATH; the newest first."""
     prefix = f"{minor[0]}.{minor[1]}."
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     pyenv = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
@@ -100,4 +110,4 @@ def _kept_elsewhere(minor: tuple[int, int]) -> str:
             path = os.path.join(folder, name, "bin", f"python{minor[0]}.{minor[1]}")
             if name.startswith(before + prefix) and micro.isdigit() and os.path.isfile(path):
                 candidates.append((int(micro), path))
-    return max(candidates)[1] if candidates else ""
+    return [path for _, path in sorted(candidates, reverse=True)]

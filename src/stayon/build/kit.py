@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from stayon.build import cache, declaration, dependencies, graph, library, payload, pe, runtimes, sources, wheels
+from stayon.build import cache, declaration, dependencies, graph, library, natives, payload, runtimes, sources, wheels
 from stayon.build.declaration import Declaration
-from stayon.build.elf import FormatError
 from stayon.build.graph import Frozen
 from stayon.build.interpreter import Interpreter
 from stayon.build.payload import Module
@@ -39,6 +38,7 @@ class Kit:
     modules: tuple[Module, ...]
     own: Mapping[str, str]
     chosen: Chosen
+    warnings: tuple[str, ...]
 
     @property
     def module(self) -> str:
@@ -54,11 +54,11 @@ class Kit:
 def gathered(recipe: Recipe, tell: Tell) -> Kit:
     """All that *recipe* needs. Blocks: some of it may be fetched. Raises ``StayonError``."""
     tell("program", 0.0)
-    declared = declaration.of(recipe.program, recipe.attribute) if recipe.is_file else Declaration()
+    folder = os.path.dirname(os.path.abspath(recipe.program)) if recipe.is_file else os.getcwd()
+    declared = _declared(recipe, folder)
     tell("runtime", 0.0)
     runtime, compiler = sources.found(recipe, lambda done, size: tell("runtime", done / size if size else 0.0))
     tell("dependencies", 0.0)
-    folder = os.path.dirname(os.path.abspath(recipe.program)) if recipe.is_file else os.getcwd()
     wanted = dependencies.wanted(recipe.program, folder, recipe.requirements)
     packages = wheels.install(
         wanted.requirements,
@@ -77,10 +77,21 @@ def gathered(recipe: Recipe, tell: Tell) -> Kit:
         ),
     ))  # fmt: skip
     used = [module.name for module in frozen.modules if module.flags & payload.LIBRARY]
+    wanted_natively = natives.of(frozen, runtime)
+    chosen = runtimes.chosen(runtime, used, wanted_natively.files, wanted_natively.libraries)
     return Kit(
         recipe, declared, runtime, compiler, frozen, _placed(frozen.modules, recipe), _own(frozen, recipe),
-        runtimes.chosen(runtime, used, _for_others(frozen, runtime)),
+        replace(chosen, glibc=max(chosen.glibc, wanted_natively.glibc)), wanted_natively.warnings,
     )  # fmt: skip
+
+
+def _declared(recipe: Recipe, folder: str) -> Declaration:
+    """What the program says of itself. A module that isn't below *folder* is another's, and is found later, or not."""
+    place = os.path.join(folder, *recipe.program.split("."))
+    for path in (recipe.program,) if recipe.is_file else (f"{place}.py", os.path.join(place, "__init__.py")):
+        if recipe.is_file or os.path.isfile(path):
+            return declaration.of(path, recipe.attribute)
+    return Declaration()
 
 
 def _included(recipe: Recipe) -> tuple[str, ...]:
@@ -105,18 +116,3 @@ def _own(frozen: Frozen, recipe: Recipe) -> dict[str, str]:
             )  # fmt: skip
         found[place] = path
     return found
-
-
-def _for_others(frozen: Frozen, runtime: Runtime) -> list[str]:
-    """Files of the runtime that extensions of distributions ask for by name (Windows): python3.dll, and C++'s."""
-    if not runtime.target.is_windows:
-        return []
-    wanted: set[str] = set()
-    for _, path, _ in frozen.program_files:
-        if path.lower().endswith((".pyd", ".dll")):
-            with open(path, "rb") as file:
-                try:
-                    wanted |= {name.lower() for name in pe.imports(file.read())}
-                except FormatError:
-                    continue  # a PE of another kind is data to us
-    return [name for name in ("python3.dll", "vcruntime140_1.dll") if name in wanted]

@@ -31,7 +31,7 @@ def of_interpreter(target: Target, python: Interpreter) -> Runtime:
             hint="Name an interpreter that is: --runtime PATH.", code="build.runtime-version",
         )  # fmt: skip
     library = _library(python)
-    files = _Files((os.path.dirname(library), *python.directories))
+    files = _Files((os.path.dirname(library), *python.directories), target.machine)
     name = files.add(os.path.basename(library), library)
     if files.elf(name).machine != target.machine:
         raise ConfigError(
@@ -45,7 +45,7 @@ def of_interpreter(target: Target, python: Interpreter) -> Runtime:
             extensions[file.removesuffix(suffix)] = files.add(file, os.path.join(python.extensions, file))
     return Runtime(
         target, python.version, name, python.stdlib, python.builtins, extensions,
-        files.content, files.needs, python.path, files.glibc,
+        files.content, files.needs, python.path, files.glibc, files.adopted,
     )  # fmt: skip
 
 
@@ -68,8 +68,8 @@ def _library(python: Interpreter) -> str:
 class _Files:
     """Files of the runtime by name, each where it is; what they need is found as the dynamic loader would."""
 
-    def __init__(self, folders: tuple[str, ...]) -> None:
-        self._folders = folders
+    def __init__(self, folders: tuple[str, ...], machine: str) -> None:
+        self._folders, self._machine = folders, machine
         self._places: dict[str, str] = {}
 
     def add(self, name: str, path: str) -> str:
@@ -101,31 +101,48 @@ class _Files:
         self._gather(name, found)
         return tuple(found)
 
+    def adopted(self, needed: str, by: str) -> tuple[str, ...]:
+        """The names of the library *needed*, which the file *by* wants, and of what that needs, in loading order; ()
+        for what the C library brings.
+        """
+        if needed.startswith(_OF_GLIBC) or needed.startswith("libpython"):
+            return ()
+        if needed not in self._places:
+            self.add(needed, self._located(needed, by))
+        return (*self.needs(needed), needed)
+
     def _gather(self, name: str, found: list[str]) -> None:
         for needed in self.elf(name).needed:
-            if needed.startswith(_OF_GLIBC) or needed in found or needed.startswith("libpython"):
+            if needed in found:
                 continue
-            if needed not in self._places:
-                self.add(needed, self._located(needed, name))
-            self._gather(needed, found)
-            found.append(needed)
+            for adopted in self.adopted(needed, self._places[name]):
+                if adopted not in found:
+                    found.append(adopted)
 
     def _located(self, needed: str, by: str) -> str:
-        folder = os.path.dirname(os.path.realpath(self._places[by]))
-        run_path = [path.replace("${ORIGIN}", folder).replace("$ORIGIN", folder) for path in self.elf(by).run_path]
-        for place in (*run_path, *self._folders):
-            path = os.path.join(place, needed)
-            if place and os.path.isfile(path):
+        """Where the library *needed* is, as the dynamic loader would find it for the file *by*."""
+        folder = os.path.dirname(os.path.realpath(by))
+        with open(by, "rb") as file:
+            run_path = elf.read(file.read()).run_path
+        folders = [path.replace("${ORIGIN}", folder).replace("$ORIGIN", folder) for path in run_path]
+        places = [os.path.join(place, needed) for place in (*folders, *self._folders) if place]
+        places += filter(None, [_known_to_the_loader().get(needed, "")])
+        places += [os.path.join(place, needed) for place in _USUAL_PLACES]
+        for path in places:
+            if os.path.isfile(path) and self._is_usable(path):
                 return path
-        if needed in _known_to_the_loader():
-            return _known_to_the_loader()[needed]
-        for place in _USUAL_PLACES:
-            if os.path.isfile(os.path.join(place, needed)):
-                return os.path.join(place, needed)
         raise UnavailableError(
-            f"{needed} is not here, and {by} needs it", where=self._places[by],
+            f"{needed} is not here, and {os.path.basename(by)} needs it", where=by,
             hint="Install the package that has it.", code="build.no-library",
         )  # fmt: skip
+
+    def _is_usable(self, path: str) -> bool:
+        """Whether it is a library for the target: this computer's own may be for another kind."""
+        with open(path, "rb") as file:
+            try:
+                return elf.read(file.read()).machine == self._machine
+            except elf.FormatError:
+                return False
 
 
 @cache

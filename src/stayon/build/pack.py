@@ -67,6 +67,19 @@ def with_packed(modules: Sequence[Module], names: Collection[str]) -> tuple[Modu
         return tuple(pool.map(one, modules))
 
 
+def code_of(module: Module) -> bytes:
+    """The marshalled code of *module*, unpacked. Raises ``ValueError`` if that fails."""
+    if not module.flags & payload.PACKED:
+        return module.code
+    try:
+        code = lzma.decompress(module.code, lzma.FORMAT_RAW, filters=[_LZMA])
+    except lzma.LZMAError as error:
+        raise ValueError(f"{module.name} cannot be unpacked: {error}") from error
+    if len(code) != module.unpacked:
+        raise ValueError(f"{module.name} has {len(code)} bytes, not {module.unpacked}")
+    return code
+
+
 def _filters(way: int) -> list[dict[str, int]]:
     return [_BCJ, _LZMA] if way == payload.LZMA_BCJ else [_LZMA]
 

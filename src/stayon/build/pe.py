@@ -15,6 +15,8 @@ EXPORTS, IMPORTS, RESOURCES, CERTIFICATES, DELAYED_IMPORTS = 0, 1, 2, 4, 13
 
 _SECTION = Struct("<8s6I2HI")
 _IMPORT = Struct("<5I")
+_DELAYED_IMPORT = Struct("<8I")
+_EXPORT = Struct("<2I2H7I")
 _READ_ONLY_DATA = 0x40000040  # IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ
 
 
@@ -45,7 +47,9 @@ class Pe:
     image_base: int
 
     def directory(self, number: int) -> tuple[int, int]:
-        """Address and size of a data directory; of CERTIFICATES, the offset in the file."""
+        """Address and size of a data directory, zeros if there is none; of CERTIFICATES, the offset in the file."""
+        if 112 + 8 * number + 8 > self.table - self.optional:
+            return 0, 0
         address, size = unpack_from("<2I", self.data, self.optional + 112 + 8 * number)
         return address, size
 
@@ -138,20 +142,18 @@ def imports(data: bytes) -> dict[str, tuple[str, ...]]:
     """What *data* needs, delayed or not: functions by DLL, by number as "#12". Raises ``FormatError``."""
     image = read(data)
     found: dict[str, tuple[str, ...]] = {}
-    address, _ = image.directory(IMPORTS)
-    while address:
-        names, _, _, name, thunks = _IMPORT.unpack_from(data, image.place(address))
-        if not name:
-            break
-        found[image.text(name)] = _functions(image, names or thunks)
-        address += _IMPORT.size
-    address, _ = image.directory(DELAYED_IMPORTS)
-    while address:
-        _, name, _, _, names, *_ = unpack_from("<8I", data, image.place(address))
-        if not name:
-            break
-        found[image.text(name)] = _functions(image, names)
-        address += 32
+    try:
+        for row, name_at, names_at in ((_IMPORT, 3, 0), (_DELAYED_IMPORT, 1, 4)):
+            address, _ = image.directory(IMPORTS if row is _IMPORT else DELAYED_IMPORTS)
+            while address:
+                fields = row.unpack_from(data, image.place(address))
+                if not fields[name_at]:
+                    break
+                # An import without a list of names has them where the addresses will be.
+                found[image.text(fields[name_at])] = _functions(image, fields[names_at] or fields[4])
+                address += row.size
+    except (error, ValueError) as cause:
+        raise FormatError(f"what it imports cannot be read: {cause}") from cause
     return found
 
 
@@ -167,17 +169,18 @@ def _functions(image: Pe, address: int) -> tuple[str, ...]:
 
 
 def exported(data: bytes, name: str) -> int:
-    """The address (relative to the image) of what *data* exports as *name*; 0 if it doesn't."""
+    """The address (relative to the image) of what *data* exports as *name*; 0 if it doesn't. Raises ``FormatError``."""
     image = read(data)
     at, _ = image.directory(EXPORTS)
-    if not at:
-        return 0
-    *_, count, functions, names, numbers = unpack_from("<10I", data, image.place(at))[-5:]
-    for index in range(count):
-        (found,) = unpack_from("<I", data, image.place(names + 4 * index))
-        if image.text(found) == name:
-            (number,) = unpack_from("<H", data, image.place(numbers + 2 * index))
-            return int(unpack_from("<I", data, image.place(functions + 4 * number))[0])
+    try:
+        *_, count, functions, names, numbers = _EXPORT.unpack_from(data, image.place(at)) if at else (0, 0, 0, 0)
+        for index in range(count):
+            (found,) = unpack_from("<I", data, image.place(names + 4 * index))
+            if image.text(found) == name:
+                (number,) = unpack_from("<H", data, image.place(numbers + 2 * index))
+                return int(unpack_from("<I", data, image.place(functions + 4 * number))[0])
+    except (error, ValueError) as cause:
+        raise FormatError(f"what it exports cannot be read: {cause}") from cause
     return 0
 
 

@@ -14,6 +14,8 @@ class Runtime:
     """An interpreter for *target*: its *library* (libpython or pythonXY.dll), *always* needed files beside that, its
     own *extensions* (module: file), what is built in, and where its library in Python is (a directory with ``.py``,
     or a zip with ``.pyc``). *content* gives a file, *needs* what a file wants beside it, in the order of loading.
+    *adopt* takes in a library that a file elsewhere needs, and gives its name behind those that it needs itself; it
+    raises ``UnavailableError`` if that is nowhere.
     """
 
     target: Target
@@ -26,7 +28,7 @@ class Runtime:
     needs: Callable[[str], tuple[str, ...]]
     origin: str
     glibc_of: Callable[[str], tuple[int, ...]] = lambda _: ()
-    always: tuple[str, ...] = ()
+    adopt: Callable[[str, str], tuple[str, ...]] = lambda _needed, _by: ()
 
     @property
     def minor(self) -> tuple[int, int]:
@@ -45,21 +47,28 @@ class Chosen:
     glibc: tuple[int, ...] = ()
 
 
-def chosen(runtime: Runtime, modules: Iterable[str], further: Iterable[str] = ()) -> Chosen:
-    """The files of *runtime* for a program that imports its extension *modules*, and *further* ones by name."""
+def chosen(
+    runtime: Runtime, modules: Iterable[str], further: Iterable[str], libraries: Mapping[str, tuple[str, ...]]
+) -> Chosen:
+    """The files of *runtime* for a program that imports its extension *modules*, and wants *further* ones by name; what
+    modules of others need before them is in *libraries*.
+    """
     flags: dict[str, int] = {}
     for name in runtime.needs(runtime.library):
         flags[name] = payload.PRELOAD
     flags[runtime.library] = 0
-    for name in (*runtime.always, *further):
-        flags.setdefault(name, 0)
-    libraries = {}
+    before: dict[str, tuple[str, ...]] = {}
     for module in sorted(modules):
         file = runtime.extensions[module]
-        missing = tuple(name for name in runtime.needs(file) if flags.get(name) != payload.PRELOAD)
-        if missing and not runtime.target.is_windows:
-            libraries[module] = missing
-        for name in (*missing, file):
+        before[module] = runtime.needs(file)
+        for name in (*before[module], file):
             flags.setdefault(name, 0)
-    glibc = max((runtime.glibc_of(name) for name in flags), default=())
-    return Chosen(tuple(flags.items()), libraries, glibc)
+    for name in further:
+        flags.setdefault(name, 0)
+    is_told = not runtime.target.is_windows  # Windows looks beside the extension by itself
+    told = {
+        module: names
+        for module, wanted in sorted({**before, **libraries}.items())
+        if is_told and (names := tuple(name for name in wanted if flags[name] != payload.PRELOAD))
+    }
+    return Chosen(tuple(flags.items()), told, max((runtime.glibc_of(name) for name in flags), default=()))

@@ -237,7 +237,7 @@ class Search:
         if target in self.nodes:
             self.reasons.append((target, edge))
             return True
-        why = self._reason_against(node, target) if edge.is_soft or node.room == STAYON else ""
+        why = self._reason_against(node, target) if edge.is_soft else ""
         if why:
             self.left_out.setdefault(target, (edge, why))
             return False

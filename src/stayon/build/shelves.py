@@ -91,7 +91,7 @@ class Directory:
                     yield Found(dotted, SOURCE, place, name == "__init__.py", path)
             elif stem and os.path.isfile(path):
                 yield Found(dotted + stem, EXTENSION, place, path=path)
-            elif name.isidentifier() and name not in _NEVER and os.path.isdir(path):
+            elif name.isidentifier() and name not in _NEVER and os.path.isdir(path) and place not in self.hidden:
                 inside = list(self.names(place, namespaces=namespaces))
                 is_regular = os.path.isfile(os.path.join(path, "__init__.py"))
                 if inside and not is_regular and namespaces:

@@ -111,23 +111,24 @@ def _drop_docstring(code: Code) -> None:
     if not flags & _OPTIMIZED:
         place = _stored_docstring(code)
         if place >= 0 and _uses(code, place) == 1:
-            _forget(constants, place)
+            _forget(code, constants, place)
     elif flags & _HAS_DOCSTRING:
         if not _uses(code, 0):
-            _forget(constants, 0)
+            _forget(code, constants, 0)
             code.numbers[Code.FLAGS] = flags & ~_HAS_DOCSTRING
     # Before 3.13 the first constant is it; a comprehension's is any, and it has no name of its own.
     elif not _HAS_FLAG and isinstance(name, str) and not name.startswith("<") and not _uses(code, 0):
-        _forget(constants, 0)
+        _forget(code, constants, 0)
 
 
 # Whether the compiler tells by a flag which functions have one: this very docstring is asked.
 _HAS_FLAG = bool(_drop_docstring.__code__.co_flags & _HAS_DOCSTRING) or bool(shrink.__code__.co_flags & _HAS_DOCSTRING)
 
 
-def _forget(constants: list[Node], place: int) -> None:
+def _forget(code: Code, constants: list[Node], place: int) -> None:
+    """Have *code* a tuple of its own without this text: the compiler shares equal ones, also with what is a value."""
     if isinstance(value_of(constants[1 + place]), str):
-        constants[1 + place] = _NONE
+        code.objects[Code.CONSTANTS] = [*constants[: 1 + place], _NONE, *constants[2 + place :]]
 
 
 def _stored_docstring(code: Code) -> int:

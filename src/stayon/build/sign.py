@@ -8,10 +8,13 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from stayon.build import pe
 from stayon.errors import FailedError, UnavailableError, UsageError
 
 PASSWORD = "STAYON_SIGN_PASSWORD"  # noqa: S105  # the variable's name, not a password
 TIMEOUT_S = 120
+_STACK, _QUESTION = re.compile(r"[0-9A-F]{16}:error:"), re.compile(r"Enter [^:\n]*:")
+_SAID_LIMIT = 300
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
 
 
@@ -97,10 +100,10 @@ def _run(command: list[str], password: str) -> None:
     try:
         done = subprocess.run(
             command, input=password, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment,
-            errors="replace",
+            errors="replace", start_new_session=True,  # without a terminal nobody is asked for a password there
         )  # fmt: skip
-        said = (done.stderr + done.stdout).strip().replace(password or "\0", "***")
-        why = "" if done.returncode == 0 else " ".join(said.split()) or f"it ended with {done.returncode}"
+        said = _in_short((done.stderr + done.stdout).replace(password or "\0", "***"))
+        why = "" if done.returncode == 0 else said or f"it ended with {done.returncode}"
     except (OSError, subprocess.SubprocessError) as error:
         why = str(error)
     if why:
@@ -110,9 +113,13 @@ def _run(command: list[str], password: str) -> None:
         )  # fmt: skip
 
 
+def _in_short(text: str) -> str:
+    """What a signer complains of: without OpenSSL's stack behind it, and the questions before."""
+    words = " ".join(_QUESTION.sub("", _STACK.split(text)[0]).split())
+    return words if len(words) <= _SAID_LIMIT else f"{words[:_SAID_LIMIT]}..."
+
+
 def is_signed(data: bytes) -> bool:
     """Whether the PE file *data* has a signature at all; who made it, and whether it is right, a verifier tells."""
-    from stayon.build import pe
-
     offset, size = pe.read(data).directory(pe.CERTIFICATES)
     return bool(offset and size)

@@ -20,7 +20,7 @@ def chart(parts: Mapping[str, int], *, is_plain: bool) -> str:
     if rest:
         rows.append((_OTHERS, rest))
     width = max((len(name) for name, _ in rows), default=0)
-    biggest = max((size for _, size in rows), default=1)
+    biggest = max((1, *(size for _, size in rows)))
     return "\n".join(
         f"  {name:<{width}}  {text(size):>8}  {_bar(size / biggest, is_plain=is_plain)}" for name, size in rows
     )

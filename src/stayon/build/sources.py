@@ -29,7 +29,7 @@ def found(recipe: Recipe, progress: Progress) -> tuple[Runtime, Interpreter]:
             f"this runtime is Python {'.'.join(map(str, runtime.version))}, not {major}.{minor}", where=runtime.origin,
             hint=f"Leave --python out, or give a runtime of {major}.{minor}.", code="build.runtime-version",
         )  # fmt: skip
-    compiler = interpreter.asked(interpreter.of_minor(runtime.minor))
+    compiler = interpreter.of_minor(runtime.minor)
     return runtime, compiler
 
 
@@ -51,7 +51,7 @@ def _of_linux(recipe: Recipe, progress: Progress) -> Runtime:
         return linux_runtime.of_interpreter(recipe.target, python)
     if recipe.target.name != here():
         raise _none_known(recipe, "an installed Python of such a computer, with a libpython of its own")
-    return linux_runtime.of_interpreter(recipe.target, interpreter.asked(interpreter.of_minor(_minor(recipe))))
+    return linux_runtime.of_interpreter(recipe.target, interpreter.of_minor(_minor(recipe)))
 
 
 def _program(place: str) -> str:

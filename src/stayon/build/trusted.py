@@ -108,9 +108,8 @@ def _program(kit: Kit) -> Mapping[str, bytes]:
             folder = PROGRAM_FOLDER if is_own else PACKAGES_FOLDER
             found |= _with_compiled(folder, module, zlib.decompress(module.source) if module.source else b"", tag, kit)
     if not kit.recipe.is_file:
-        attribute = kit.recipe.attribute or "service"
-        text = f"from {kit.module} import {attribute}\n\n{attribute}.main()\n"
-        found[f"{PROGRAM_FOLDER}/__program__.py"] = text.encode()
+        # Its name is all that is wanted of it: who is asked for the service looks through it, as through a file.
+        found[f"{PROGRAM_FOLDER}/__program__.py"] = f"from {kit.module} import {kit.recipe.attribute or '*'}\n".encode()
     return found
 
 

@@ -75,7 +75,14 @@ def _modules(found: Payload) -> Iterator[Finding]:
     for name in (found.boot, json.loads(found.about)["module"]):
         if name not in names:
             yield Finding(BAD, "modules", f"{name} is missing", exits.BAD_CONFIG)
-    yield Finding(OK, "modules", f"{len(found.modules)} of Python {found.python[0]}.{found.python[1]}")
+    try:
+        total = sum(len(pack.code_of(module)) for module in found.modules)
+    except ValueError as error:
+        yield Finding(BAD, "modules", str(error), exits.BAD_CONFIG)
+        return
+    yield Finding(
+        OK, "modules", f"{len(found.modules)} of Python {found.python[0]}.{found.python[1]}, {total:,} bytes of code"
+    )
 
 
 def _launcher(data: bytes) -> Iterator[Finding]:

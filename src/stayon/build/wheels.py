@@ -118,7 +118,7 @@ def _uv(arguments: Sequence[str], request: _Request) -> str:
     """What uv prints for *arguments*. Raises what its complaint means."""
     try:
         done = subprocess.run(
-            [_program(), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S,
+            [program(), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S,
             encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
@@ -130,7 +130,7 @@ def _uv(arguments: Sequence[str], request: _Request) -> str:
     return done.stdout
 
 
-def _program() -> str:
+def program() -> str:
     """Where uv is. Raises ``UnavailableError`` if it is nowhere."""
     try:
         return str(__import__("uv").find_uv_bin())

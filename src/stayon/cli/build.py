@@ -30,21 +30,22 @@ if TYPE_CHECKING:
 def build(call: Call) -> int:
     """Build what the words say, and print what came of it."""
     recipe = _recipe(call)
+    _refuse_contradictions(recipe, is_signed="sign" in call.given)
+    if "explain" in call.given:
+        return _explain(call, recipe)
     signer = sign.checked(call.given["sign"], call.given.get("timestamp", "")) if "sign" in call.given else None
-    _refuse_contradictions(recipe, signer)
     begun = time.monotonic()
     with Progress() as progress:
-        if "explain" in call.given:
-            gathered = kit.gathered(recipe, progress.tell)
-            progress.clear()
-            answer(
-                call,
-                {"explained": gathered.frozen.explain(call.given["explain"])},
-                gathered.frozen.explain(call.given["explain"]),
-            )
-            return exits.DONE
         built = assemble.build(recipe, signer, progress.tell)
     answer(call, _fields(built), _text(built, time.monotonic() - begun))
+    return exits.DONE
+
+
+def _explain(call: Call, recipe: Recipe) -> int:
+    with Progress() as progress:
+        gathered = kit.gathered(recipe, progress.tell)
+    text = gathered.frozen.explain(call.given["explain"])
+    answer(call, {"explained": text}, text)
     return exits.DONE
 
 
@@ -84,16 +85,16 @@ def _recipe(call: Call) -> Recipe:
     )
 
 
-def _refuse_contradictions(recipe: Recipe, signer: sign.Signer | None) -> None:
+def _refuse_contradictions(recipe: Recipe, *, is_signed: bool) -> None:
     """Options that say something which cannot be had together. Raises ``UsageError``."""
-    windows_only = {"--icon": recipe.icon, "--sign": signer, "--layout trusted": recipe.layout == "trusted"}
+    windows_only = {"--icon": recipe.icon, "--sign": is_signed, "--layout trusted": recipe.layout == "trusted"}
     for option, is_given in windows_only.items():
         if is_given and not recipe.target.is_windows:
             raise UsageError(
                 f"{option} is for Windows, and the target is {recipe.target.name}", hint=f"Leave {option} out.",
                 code="build.choice",
             )  # fmt: skip
-    kept_as_it_is = {"--icon": recipe.icon, "--sign": signer and recipe.layout == "trusted"}
+    kept_as_it_is = {"--icon": recipe.icon, "--sign": is_signed and recipe.layout == "trusted"}
     for option, is_given in kept_as_it_is.items():
         if is_given and recipe.layout != "one":
             raise UsageError(

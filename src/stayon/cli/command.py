@@ -84,7 +84,7 @@ def execute(
     except StayonError as error:
         complain(f"{program}: {error}")
         if error.exit_code == exits.USAGE:
-            complain(f"Help: {program} --help")
+            complain(f"Help: {program} help")
         return error.exit_code
     except KeyboardInterrupt:
         return exits.INTERRUPTED
@@ -104,7 +104,7 @@ def _execute(words: Sequence[str], call: Call) -> int:
         return _code("run:run")(call)
     from stayon.cli.words import help_text, overview, parse
 
-    with_target = not call.name
+    with_target = service is None and not call.name
     if words and words[0] in ("-h", "--help", "help"):
         say(overview(program, with_target=with_target))
         return exits.DONE

@@ -45,7 +45,9 @@ def uninstall(call: Call) -> int:
     held = _let_go(call, removed) if not dry_run else []
     fields = {"name": name, "changes": [change.as_dict() for change in changes], "left": left, "removed": removed}
     fields |= {"held": held} if held else {}
-    answer(call, fields, _said(call, changes, (left, [path for path in left if path in foreign]), removed))
+    text = _said(call, changes, (left, [path for path in left if path in foreign]), removed)
+    later = [f"Used by a program that runs, and removed by a later uninstall or update: {path}" for path in held]
+    answer(call, fields, "\n".join([text, *later]))
     return exits.DONE
 
 

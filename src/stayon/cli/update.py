@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 
 from stayon import exits
@@ -17,6 +18,7 @@ from stayon.core.installation import SYSTEM
 from stayon.core.record import Record
 from stayon.errors import FailedError, NotPermittedError, StayonError, UnavailableError, UsageError
 from stayon.platforms.onefile import collect, swap
+from stayon.platforms.onefile.again import Beginning, beginning
 from stayon.runtime import status_reading as reading
 
 TYPE_CHECKING = False
@@ -39,11 +41,12 @@ SETTLE_S, LOOK_S = 5.0, 0.1
 
 class Running(Record):
     """A service that runs from the file: the call that is about it, who keeps it (None: it runs in a console, or in the
-    background), and as what it is known now.
+    background), and how it was begun if it is in the background.
     """
 
     call: Call
     keeper: Keeper | None = None
+    begun: Beginning | None = None
 
     @property
     def name(self) -> str:
@@ -191,7 +194,7 @@ def running(call: Call, executable: str) -> list[Running]:
     page = ask.peer(call).read()
     by_manager = [one for one in found if one.name == keepers.name_of(call)]
     if not by_manager and page.verdict in (reading.RUNNING, reading.STARTING):
-        found.append(Running(call))
+        found.append(Running(call, begun=beginning(page.status.pid) if page.status is not None else None))
     return found
 
 
@@ -208,6 +211,29 @@ def _restart(one: Running) -> None:
     except StayonError as error:
         error.details = error.details or managed.last_words(one.call, began)
         raise
+
+
+def _start_as_it_was(one: Running) -> None:
+    """Start the old program again, also where its process became the new one, and has ended. Raises ``StayonError``."""
+    begun = one.begun
+    if begun is None or ask.peer(one.call).read().verdict in (reading.RUNNING, reading.STARTING):
+        _restart(one)
+        return
+    os.chdir(begun.directory if os.path.isdir(begun.directory) else "/")
+    child = one.call.here().launcher.spawn([sys.executable, *begun.words[1:]], env=begun.environment)
+    try:
+        while os.read(child.output, 65536):
+            pass  # it says how it went by its exit code
+    finally:
+        os.close(child.output)
+    code = child.wait(_limit_s(one.call))
+    if code != exits.DONE:
+        raise FailedError(
+            f"{one.name} could not be begun again",
+            why=f"exit code {code}",
+            hint=f"Do it yourself: {one.call.command('start')}",
+            code="update.not-begun",
+        )
 
 
 def _limit_s(call: Call) -> float:
@@ -253,7 +279,7 @@ def _rolled_back(
 ) -> StayonError:
     """The old program is back in its place, and has been started; gives the error that says both."""
     pieces, services = done
-    said = [str(cause) or type(cause).__name__, *getattr(cause, "details", ())]
+    said = (str(cause) or type(cause).__name__).splitlines()
     try:
         for piece in reversed(pieces):
             swap.take_back(piece)
@@ -270,7 +296,7 @@ def _rolled_back(
     collect.remember(one_file.executable, one_file.sets)
     for one in services:
         try:
-            _restart(one)
+            _start_as_it_was(one)
             said.append(f"{one.name} runs again as it was, process {_process(one)[0]}")
         except StayonError as error:
             said.append(f"{one.name} as it was doesn't run either: {error}")

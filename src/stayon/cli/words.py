@@ -6,6 +6,8 @@ made.
 
 from __future__ import annotations
 
+import os
+
 from stayon.core.nearest import did_you_mean
 from stayon.core.record import Record
 from stayon.errors import ConfigError, UsageError
@@ -287,7 +289,7 @@ VERBS = (
     ),
 )
 
-# What only a program that is one file has, and what it can't have, as it has no Python to make others with.
+# What only a program that is one file has, and what none has that was built: it has no Python to make others with.
 _INSIDE, _OUTSIDE = ("info", "update"), ("build", "verify")
 
 
@@ -348,7 +350,13 @@ def _verbs(*, with_target: bool) -> list[Verb]:
         return list(VERBS)
     from stayon.platforms.onefile.program import here
 
-    missing = _INSIDE if here() is None else _OUTSIDE
+    missing: tuple[str, ...]
+    if here() is not None:
+        missing = _OUTSIDE
+    elif os.path.isdir(os.path.join(os.path.dirname(os.path.dirname(__file__)), "build")):
+        missing = _INSIDE
+    else:
+        missing = _INSIDE + _OUTSIDE  # a directory with python.org's own files (the layout "trusted")
     return [verb for verb in VERBS if verb.name not in missing]
 
 

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import threading
 import time
-from _thread import allocate_lock
+from _thread import allocate_lock, start_new_thread
 
 from stayon import exits
 
@@ -67,7 +66,7 @@ class Sentry:
         if not self._is_there:
             self._is_there = True
             self._shift += 1
-            threading.Thread(target=self._stand, args=(self._shift,), name="deadman", daemon=True).start()
+            start_new_thread(self._stand, (self._shift,))
         elif self._deadline < self._sleeps_until:
             self._ring()
 

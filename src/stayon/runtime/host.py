@@ -15,9 +15,9 @@ from stayon.runtime.declared import job_spec
 from stayon.runtime.flag import Flag
 from stayon.runtime.jobs import Jobs
 from stayon.runtime.outcome import Outcome, text_of
-from stayon.runtime.rooms import start_thread
 from stayon.runtime.service import Declaration, place_of
 from stayon.runtime.sockets import Sockets
+from stayon.runtime.threads import start_thread
 from stayon.runtime.watchdog import Watchdog
 from stayon.runtime.workers import Workers
 

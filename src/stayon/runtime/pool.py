@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from _collections import deque  # the C half of ``collections``
+from _thread import allocate_lock
+
+from stayon.runtime.threads import make_known, start_thread, tell_uncaught
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Pool:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._calls: deque[Task] = deque()
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()
@@ -112,34 +113,43 @@ class Pool:
             self._workers.discard(worker)
 
 
-class _Worker(threading.Thread):
+class _Worker:
     """Makes calls. Whatever it is given opens its gate once, and it passes the gate once for each: nothing is lost."""
 
     def __init__(self, pool: Pool, name: str, first: Task) -> None:
-        super().__init__(name=name, daemon=True)
-        self._pool = pool
-        self._given = threading.Lock()
+        self._pool, self._name = pool, name
+        self._given, self._leaves = allocate_lock(), allocate_lock()
+        self._leaves.acquire()
         self._call: Task | None = first
+
+    def start(self) -> None:
+        start_thread(self._run, self._name)
+
+    def join(self, timeout_s: float) -> None:
+        if self._leaves.acquire(timeout=timeout_s):
+            self._leaves.release()
 
     def give(self, call: Task | None) -> None:
         self._call = call
         self._given.release()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while self._wait():
             call, self._call = self._call, None
             if call is None:
                 break
             function, arguments = call
             self._pool.begin()
+            make_known()
             try:
                 function(*arguments)
             except BaseException:  # noqa: BLE001  # told as a thread's uncaught one; the line behind it must go on
-                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self)))
+                tell_uncaught()
             # A worker that waits must not keep the last call's objects alive.
             del call, function, arguments
             self._pool.next_call(self)
         self._pool.forget(self)
+        self._leaves.release()
 
     def _wait(self) -> bool:
         while not self._given.acquire(timeout=IDLE_S):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-import threading
 
 from stayon.core.record import Record
 from stayon.runtime.probe_address import Address, listening_socket, parse_address
+from stayon.runtime.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ProbeServer:
     def append_later(self, visit: Visit, text: str, append: Callable[[], str], *, with_body: bool) -> None:
         """Answer *visit* with *text* and what *append* gives, when it has; those who come meanwhile share it."""
         if not self._appending:
-            threading.Thread(target=self._append, args=(append,), name="metrics", daemon=True).start()
+            start_thread(lambda: self._append(append), "metrics")
             self._appending = True
         self._waiting.append((visit, text, with_body))
 

@@ -52,7 +52,7 @@ class Reloader:
         if fd >= 0:
             self._loop.watch(fd, self._changed)
         self._look_again()
-        self._slow_poll()
+        self._poll_later()
 
     def release(self) -> None:
         """The service is RUNNING: reload what was asked for meanwhile, and from now on at once."""
@@ -102,6 +102,9 @@ class Reloader:
         before = self._watched.signature
         if before != watched(self._host.config.loaded.files()).signature:
             self._file_changed()
+        self._poll_later()
+
+    def _poll_later(self) -> None:
         interval_s = SLOW_POLL_S if self._watch.fileno() >= 0 else POLL_S
         self._poll = self._loop.call_later(interval_s, self._slow_poll)
 

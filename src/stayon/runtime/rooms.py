@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock, get_ident
 
 from stayon.runtime.logs.job import current_job
 
@@ -24,35 +24,38 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-def start_thread(function: Callable[[], object], name: str) -> None:
-    """Have *function* called on a thread of its own, which does not keep the process alive. It must not raise."""
-    threading.Thread(target=function, name=name, daemon=True).start()
-
-
 class Seat:
     """Lets the host have functions called on the main thread, where signals, GUIs and many C libraries want to live."""
 
     def __init__(self) -> None:
-        self._given = threading.Semaphore(0)
+        # Locked until there is something to be looked at.
+        self._bell = allocate_lock()
+        self._bell.acquire()
         self._functions: list[Callable[[], object]] = []
         self._left = False
 
     def give(self, function: Callable[[], object]) -> None:
         """Have *function* called on the main thread, after what was given before. It must not raise."""
         self._functions.append(function)
-        self._given.release()
+        self._ring()
 
     def leave(self) -> None:
         """Let ``sit`` return when it has nothing to call."""
         self._left = True
-        self._given.release()
+        self._ring()
 
     def sit(self) -> None:
         """Call what is given until ``leave``. Blocks; on the main thread."""
         while not self._left:
-            self._given.acquire()
+            self._bell.acquire()
             while self._functions:
                 self._functions.pop(0)()
+
+    def _ring(self) -> None:
+        try:
+            self._bell.release()
+        except RuntimeError:  # it rings already, and who hears it looks at everything
+            return
 
 
 class AsyncRoom:
@@ -71,7 +74,7 @@ class AsyncRoom:
         self._open_room, self._on_error, self._new_loop = open_room, on_error, new_loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._waiting: list[tuple[Call, Callable[[Call], object]]] | None = None
 
     @property
@@ -98,7 +101,8 @@ class AsyncRoom:
         """
         from stayon.runtime.calls import Call
 
-        done = threading.Semaphore(0)
+        done = allocate_lock()
+        done.acquire()
         call = Call("coroutine", lambda: coroutine, (), lambda _call: None)
         self.start(call, lambda _call: done.release())
         done.acquire()
@@ -141,7 +145,7 @@ class AsyncRoom:
         call.task.add_done_callback(lambda _task: on_end(call))
 
     async def _follow(self, call: Call) -> None:
-        call.thread = threading.get_ident()
+        call.thread = get_ident()
         current_job.set(call.job)
         try:
             call.result = await call.function(*call.arguments)

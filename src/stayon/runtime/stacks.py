@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
+
+from stayon.runtime import threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def thread_stacks(only: Iterable[int] | None = None) -> str:
     """Every Python thread's stack, outermost call first; *only* limits it to some thread identifiers."""
     import traceback
 
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    names = threads.names()
     wanted = None if only is None else set(only)
     parts = []
     for ident, frame in sorted(current_frames().items()):

@@ -18,6 +18,8 @@ PAGE_BYTES = 4096
 _MARK = "stayon-status 1"
 # A prime below 2**61: the rest of a division by it is a checksum that needs no module.
 _CHECK_PRIME = 2**61 - 1
+# While it is open: not on Windows, which has no pwrite either.
+_CAN_BE_REMOVED = hasattr(os, "pwrite")
 # How much of a text is kept, tried in this order until the page holds everything.
 _TEXT_ROOMS = (1024, 384, 128, 48)
 _JOB_ROOM = 128
@@ -159,13 +161,13 @@ class StatusPage:
 
     def _open(self) -> None:
         """Open the page, or open it anew if somebody has removed it: cleaners of temporary directories do."""
-        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+        if self._fd >= 0 and _CAN_BE_REMOVED and os.fstat(self._fd).st_nlink == 0:
             self.close()
         if self._fd < 0:
             # The file is neither emptied nor replaced: a reader in between finds the page before.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
             self._fd = os.open(self.path, flags, 0o640)
-            self._length = min(os.fstat(self._fd).st_size, PAGE_BYTES)
+            self._length = min(os.lseek(self._fd, 0, os.SEEK_END), PAGE_BYTES)
 
 
 def _write_at_start(fd: int, page: bytes) -> int:

@@ -148,7 +148,8 @@ def _notes(wanted: Installation) -> tuple[str, ...]:
     if wanted.account and not wanted.account.isdecimal():
         notes.append(f"account {wanted.account}: a container knows numbers only")
     if is_ours(wanted.command):
-        notes.append(f"the image has the program at {_program(wanted.command)}, and that is its entry point")
+        place = _program(wanted.command)
+        notes.append(f"the image has the program at {place}, its entry point, and is made with: RUN {place} info")
     if wanted.after:
         notes.append(f"after {', '.join(wanted.after)}: the program has to wait for them itself")
     return tuple(notes)

@@ -17,6 +17,7 @@ from stayon.platforms.onefile.program import here
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from stayon.platforms.onefile.program import OneFile
 
@@ -26,6 +27,7 @@ USERS, LOCK = "users", "lock"
 _SET_DIGITS, _NOTE_DIGITS = 32, 16
 _DIGITS = frozenset("0123456789abcdef")
 _NOTE = ".json"
+_IS_WINDOWS = sys.platform == "win32"
 _NOTE_LIMIT_BYTES = 65536
 
 
@@ -134,16 +136,40 @@ def _remove(path: str) -> bool:
             return False
         # Nobody finds it half there. What has such a name is a leftover for launchers, too.
         aside = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}")
-        try:
-            os.rename(path, aside)
-        except PermissionError:
-            if sys.platform == "win32":
-                return False  # a file of it is open: that is how a set is held there
-            raise
         import shutil
 
-        shutil.rmtree(aside, ignore_errors=sys.platform == "win32")
+        if not _IS_WINDOWS:
+            os.rename(path, aside)
+            shutil.rmtree(aside)
+            return True
+        try:
+            _move_files(path, aside)
+        except PermissionError:
+            return False  # one has just been opened: that is how a set is held there
+        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+        _remove_at_boot(aside)
     return True
+
+
+def _move_files(path: str, aside: str) -> None:
+    """All files of a set to another directory: those that this process has loaded can be renamed, but neither removed
+    nor moved with their directory.
+    """
+    for at, _, names in os.walk(path):
+        to = os.path.join(aside, os.path.relpath(at, path))
+        os.makedirs(to, exist_ok=True)
+        for name in names:
+            os.rename(os.path.join(at, name), os.path.join(to, name))
+
+
+def _remove_at_boot(path: str) -> None:
+    """What is still in use there goes at the next start of the computer, or of a launcher, whichever is first."""
+    windows: Any = __import__("stayon.platforms.windows.program_file", fromlist=["remove_at_boot"])
+    for at, _, names in os.walk(path, topdown=False):
+        for name in names:
+            windows.remove_at_boot(os.path.join(at, name))
+        windows.remove_at_boot(at)
 
 
 def _remove_root(root: str) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Flags of modules, as build.payload has them; a frozen one isn't ours to find.
 _PACKAGE, _FROZEN, _NATIVE, _NAMESPACE, _BESIDE, _LIBRARY = 1, 2, 4, 8, 16, 32
+_SHARED = ("python3.dll", "vcruntime140_1.dll")
 _SEPARATOR = "\\" if sys.platform == "win32" else "/"
 
 
@@ -213,6 +214,10 @@ class _NativeLoader(ExtensionFileLoader):
         for library in _libraries(self.launcher.about, self.name):
             self._load(_joined(directory, library))
         if sys.platform == "win32":
+            if not self.path.startswith(directory):
+                # Those of distributions ask by name for what is in the interpreter's set, if they need it.
+                for shared in _SHARED:
+                    self.launcher.load(_joined(directory, shared))
             # Python itself would have the system look for DLLs beside the executable: wherever that was downloaded to.
             self._load(self.path)
         return super().create_module(spec)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from stayon.platforms.onefile.program import LAUNCHER
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -19,7 +21,10 @@ else:
     import fcntl
 
 _IS_WINDOWS = sys.platform == "win32"
-_DELETE, _OPEN_LINK = 0x10000, 0x200000  # the right, <winnt.h>; FILE_FLAG_OPEN_REPARSE_POINT, <winbase.h>
+_DELETE, _SHARE_ALL, _OPEN_LINK = 0x10000, 7, 0x200000  # <winnt.h>; FILE_FLAG_OPEN_REPARSE_POINT, <winbase.h>
+
+# Handles by which this process held sets.
+_gone: list[int] = []
 _DESCRIPTORS = "/proc/self/fd"
 
 
@@ -48,8 +53,8 @@ class Locked:
 class Alone:
     """``with Alone(path) as is_so:`` tells whether no other process holds the set at *path*; none can meanwhile.
 
-    On Windows the lock is a file of the set that is open. One may be opened right after the look, and then the set
-    can't be renamed, which tells as much.
+    On Windows the lock is a file of the set that is open so that nobody may rename it. One may be opened right after
+    the look, and then that can't be, which tells as much.
     """
 
     def __init__(self, path: str) -> None:
@@ -57,7 +62,8 @@ class Alone:
 
     def __enter__(self) -> bool:
         if _IS_WINDOWS:
-            return not any(_is_open(os.path.join(at, name)) for at, _, names in os.walk(self._path) for name in names)
+            _let_go(self._path)
+            return not any(_is_held(os.path.join(at, name)) for at, _, names in os.walk(self._path) for name in names)
         self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         # What this process itself holds is no obstacle: that very lock becomes an exclusive one.
         return all(_taken(fd) for fd in _held_here(self._fd) or [self._fd])
@@ -75,10 +81,19 @@ def _taken(fd: int) -> bool:
     return True
 
 
-def _is_open(path: str) -> bool:
-    """Whether a process has the file open, so that it can't be removed."""
+def _let_go(path: str) -> None:
+    """Have this process hold the set at *path* no longer."""
+    launcher: Any = sys.modules.get(LAUNCHER)
+    for held, lock in zip(launcher.sets, launcher.locks, strict=True) if launcher is not None else ():
+        if os.path.normcase(held) == os.path.normcase(path) and lock not in _gone:
+            _gone.append(lock)
+            _winapi.CloseHandle(lock)
+
+
+def _is_held(path: str) -> bool:
+    """Whether a process has the file open so that it can't be renamed; a library that is loaded can be."""
     try:
-        handle = _winapi.CreateFile(path, _DELETE, 0, 0, _winapi.OPEN_EXISTING, _OPEN_LINK, 0)
+        handle = _winapi.CreateFile(path, _DELETE, _SHARE_ALL, 0, _winapi.OPEN_EXISTING, _OPEN_LINK, 0)
     except PermissionError:
         return True
     except FileNotFoundError:

@@ -4,6 +4,9 @@ Python, and has said that it is starting. A thread of its own hears the controls
 
 from __future__ import annotations
 
+import time
+
+from stayon.core import states
 from stayon.platforms.windows.boot import CALL_TIMEOUT_S, Boot, Line
 
 TYPE_CHECKING = False
@@ -19,8 +22,17 @@ else:
     import _stayon
 
 
+# That it is still starting, stopping and so on is news to the SCM only after so long.
+_NEWS_S = 1.0
+_PENDING = frozenset(states.SCM_NUMBERS[state] for state in states.PENDING)
+
+
 class LauncherServiceProcess:
     """``api.ServiceProcess`` over the launcher. One of them in a process."""
+
+    def __init__(self) -> None:
+        # What the SCM was told last, and when: the launcher has told it until now.
+        self._state, self._told_s = states.SCM_NUMBERS[states.START_PENDING], time.perf_counter()
 
     def dispatch(self, _name: str, on_start: Callable[[Sequence[str]], object]) -> int:
         """Wait for the SCM's call, if it has not come yet, and return when *on_start* has."""
@@ -37,7 +49,13 @@ class LauncherServiceProcess:
         return handle
 
     def set_status(self, _handle: int, status: ServiceStatus) -> int:
-        """SetServiceStatus, behind what the launcher has said itself."""
+        """SetServiceStatus, behind what the launcher has told itself. A pending state that was told just before isn't
+        told again: each call takes up to a millisecond.
+        """
+        now_s = time.perf_counter()
+        if status.state == self._state and status.state in _PENDING and now_s - self._told_s < _NEWS_S:
+            return 0
+        self._state, self._told_s = status.state, now_s
         error: int = _stayon.service_status(
             status.state, status.accepted, status.exit_code, status.specific, status.checkpoint, status.wait_hint_ms
         )

@@ -68,3 +68,8 @@ def rename_at_boot(path: str, to: str) -> bool:
     (https://learn.microsoft.com/windows/win32/api/winbase/nf-winbase-movefileexw)
     """
     return bool(_kernel32.MoveFileExW(path, to, _AT_BOOT))
+
+
+def remove_at_boot(path: str) -> bool:
+    """Have the system remove the file, or the empty directory, when it starts next; as ``rename_at_boot``."""
+    return bool(_kernel32.MoveFileExW(path, None, _AT_BOOT))

@@ -122,6 +122,6 @@ class Library:
 
 def text_in_memory(text: str) -> Any:
     """A buffer that holds *text* and the zero behind it."""
-    buffer = text_buffer(len(text.encode("utf-16-le", "surrogatepass")) // 2 + 1)
+    buffer = text_buffer(2 * len(text) + 1)  # at most two units a letter
     buffer.value = text
     return buffer

@@ -7,6 +7,8 @@ Whatever has an address is a ``bytearray`` here, which never changes its size. W
 
 from __future__ import annotations
 
+from _codecs import utf_16_le_decode, utf_16_le_encode  # without the module that '"".encode' loads
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,11 +172,12 @@ class _Text(bytearray):
     @property
     def value(self) -> str:
         """The text up to its zero."""
-        return self.decode("utf-16-le", "surrogatepass").partition("\0")[0]
+        text: str = utf_16_le_decode(self, "surrogatepass", True)[0]
+        return text.partition("\0")[0]
 
     @value.setter
     def value(self, text: str) -> None:
-        data = text.encode("utf-16-le", "surrogatepass")
+        data: bytes = utf_16_le_encode(text, "surrogatepass")[0]
         self[:] = data.ljust(len(self), b"\0")[: len(self)]
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-import threading
+from _thread import allocate_lock
 
 from stayon.runtime.config.child_answer import unpacked
 from stayon.runtime.config.syntax import BadSyntaxError
+from stayon.runtime.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,11 +55,17 @@ def _parse_here(syntax: str, text: str) -> dict[str, Any]:
 
 def _output_of(child: Child) -> bytes:
     """All it prints; one that takes too long is killed, which ends the reading."""
-    limit = threading.Timer(TIMEOUT_S, child.kill)
-    limit.start()
+    answered = allocate_lock()
+    answered.acquire()
+
+    def limit() -> None:
+        if not answered.acquire(timeout=TIMEOUT_S):
+            child.kill()
+
+    start_thread(limit, "stayon-parse-limit")
     try:
         return b"".join(iter(lambda: os.read(child.output, 65536), b""))
     finally:
-        limit.cancel()
+        answered.release()
         os.close(child.output)
         child.wait(TIMEOUT_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stayon.runtime.rooms import start_thread
+from stayon.runtime.threads import start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

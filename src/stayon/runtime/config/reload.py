@@ -6,7 +6,7 @@ raises or is late before the swap: the old configuration stays. After it: the ol
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock
 
 from stayon.core.plan import diff
 from stayon.core.record import Record
@@ -242,7 +242,7 @@ class _Part:
         self._values: tuple[Any, Any] = (None, None)
         self._told = False
         self._given_up = self._in_commit = False
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     def prepare(self, new: Any, old: Any) -> BaseException | None:
         """Call the hook, a generator function up to its ``yield``. Gives the error, or None."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 
 from stayon.core.levels import CRITICAL
 from stayon.runtime.logs.late import when_imported
 from stayon.runtime.logs.values import text_of
+from stayon.runtime.threads import make_known
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
     from types import TracebackType
     from typing import Any
@@ -24,7 +25,7 @@ _CRASH_LIMIT = 32768
 class Capture:
     """Sends to *pipeline* what would go to standard error. One at a time; ``remove`` puts back what was there before.
 
-    ``logging`` is joined when somebody imports it, and costs nothing until then.
+    ``logging`` and ``threading`` are joined when somebody imports them, and cost nothing until then.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -35,8 +36,8 @@ class Capture:
     def install(self) -> None:
         """Begin. The hooks that were there are not called any more."""
         self._hook(sys, "excepthook", self._on_exception)
-        self._hook(threading, "excepthook", self._on_thread_exception)
         self._hook(sys, "unraisablehook", self._on_unraisable)
+        self._undo.append(when_imported("threading", self._join_threading))
         self._undo.append(when_imported("warnings", self._join_warnings))
         self._undo.append(when_imported("logging", self._join_logging))
 
@@ -76,6 +77,12 @@ class Capture:
         error = unraisable.exc_value or RuntimeError(unraisable.exc_type.__name__)
         # The text now: keeping the object would bring a dying one back to life.
         self._log.failure(message, error, object=text_of(unraisable.object))
+
+    def _join_threading(self) -> None:
+        import threading
+
+        self._hook(threading, "excepthook", self._on_thread_exception)
+        make_known()
 
     def _join_logging(self) -> None:
         from stayon.runtime.logs.stdlib import join

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 
-from stayon.runtime.logs.rotate import Rotation, live_path, needs_tidying, old_files, old_path
+from stayon.runtime.logs.rotate import Rotation, are_untidy, live_path, numbered, old_path
 from stayon.runtime.logs.stamps import moment_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from stayon.core.entry import Entry
@@ -54,7 +54,7 @@ class FileSink:
         self._monotonic = monotonic
         self._now = now
         self._fd = -1
-        self._identity = (0, 0)
+        self._identity: tuple[int, int] | None = None
         self._size = 0
         self._cut = False
         self._expires = _FOREVER
@@ -129,8 +129,7 @@ class FileSink:
         except FileNotFoundError:
             os.makedirs(self._directory, 0o750, exist_ok=True)
             fd = os.open(self._path, flags, 0o640)
-        status = os.fstat(fd)
-        self._fd, self._identity, self._size = fd, (status.st_dev, status.st_ino), status.st_size
+        self._fd, self._identity, self._size = fd, None, os.lseek(fd, 0, os.SEEK_END)
         self._cut = False
         if self._size:
             self._expires = self._expiry(moment) - self._age_s(_first_bytes(fd))
@@ -140,9 +139,9 @@ class FileSink:
 
     def _find_number(self) -> None:
         """The number of the newest old file. Asked once: what is removed since must not give its number to another."""
-        olds = old_files(self._directory, self._name)
-        self._number = olds[-1].number if olds else 0
-        if needs_tidying(self._directory, self._name, self.rotation):
+        olds = list(numbered(self._directory, self._name))
+        self._number = max((number for _, number, _ in olds), default=0)
+        if are_untidy([suffix for _, _, suffix in olds], self.rotation):
             self._begin_tidying()
 
     def _expiry(self, moment: float) -> float:
@@ -174,12 +173,14 @@ class FileSink:
         """Somebody may have renamed, deleted or truncated our file: then ours is the next of that name."""
         if self._fd < 0:
             return
+        if self._identity is None:  # asked when it is needed: it would hold up the start
+            self._identity = _identity(os.fstat(self._fd))
         try:
             status = os.stat(self._path)
         except FileNotFoundError:
             self._close()
             return
-        if (status.st_dev, status.st_ino) != self._identity:
+        if _identity(status) != self._identity:
             self._close()
         else:
             self._size = status.st_size
@@ -199,6 +200,8 @@ class FileSink:
         self._begin_tidying()
 
     def _begin_tidying(self) -> None:
+        import threading
+
         if self._tidying is not None and self._tidying.is_alive():
             return  # it sees the new file, or the next rotation does
         thread = threading.Thread(target=self._tidy, name="stayon-log-tidy", daemon=True)
@@ -220,6 +223,10 @@ class FileSink:
     def _report(self, what: str, error: Exception) -> None:
         if self._tell is not None:
             self._tell(what, error)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _first_bytes(fd: int) -> bytes:

@@ -12,7 +12,7 @@ from stayon.core.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 LIVE_SUFFIX = ".log"
 PACKED_SUFFIX = ".log.gz"
@@ -65,9 +65,8 @@ def old_files(directory: str, name: str) -> list[OldFile]:
     return [found[number] for number in sorted(found)]
 
 
-def needs_tidying(directory: str, name: str, rotation: Rotation) -> bool:
-    """Whether the last run left something to finish, to compress or to remove."""
-    suffixes = [suffix for _, _, suffix in numbered(directory, name)]
+def are_untidy(suffixes: Sequence[str], rotation: Rotation) -> bool:
+    """Whether the last run left something to finish, to compress or to remove: old files have these *suffixes*."""
     if len(suffixes) > rotation.keep_files or UNFINISHED_SUFFIX in suffixes:
         return True
     return rotation.compress and LIVE_SUFFIX in suffixes

@@ -1,0 +1,3 @@
+module example.org/bare
+
+go 1.19
