@@ -43,7 +43,9 @@ def test_every_port_is_there(machine: Machine) -> None:
 def test_linux_has_its_own_mechanisms() -> None:
     """epoll and inotify, not what would do anywhere."""
     machine = current()
-    assert (machine.poller.__name__, machine.directory_watch.__name__) == ("EpollPoller", "InotifyWatch")
+    watch = machine.directory_watch()
+    watch.close()
+    assert (machine.poller.__name__, type(watch).__name__) == ("EpollPoller", "InotifyWatch")
 
 
 @pytest.mark.windows
@@ -72,7 +74,7 @@ import sys
 sys.platform = "darwin"
 from stayon.platforms import current
 machine = current()
-print(machine.poller.__name__, machine.directory_watch.__name__, machine.deadman.__name__)
+print(machine.poller.__name__, type(machine.directory_watch()).__name__, machine.deadman.__name__)
 """
     told = run_python(program).communicate()[0].split()
     assert told == ["PollPoller", SlowPollWatch.__name__, "FaulthandlerDeadman"]
