@@ -14,6 +14,7 @@ from pathlib import Path
 import _one_file
 from _figures import OURS, Figures, progress
 from _packers import PEERS, Packed, go, kept
+from _process import anonymous_mb, memory_mb
 from windows import Client, Competitor
 
 from tests.windows import fetch
@@ -33,7 +34,20 @@ PYINSTALLER = (
 )
 
 
-def ours(lab: Lab, client: Client, packed: Packed) -> Competitor:
+class Service(Competitor):
+    """As in ``windows``, and all its processes count: PyInstaller's one file is two."""
+
+    def memory(self) -> dict[str, float]:
+        """Of all of them together, and how many they are."""
+        pids = [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if self.is_of(folder)]
+        return {
+            "rss_mb": sum(memory_mb(pid)["rss_mb"] for pid in pids),
+            "private_mb": sum(anonymous_mb(pid) for pid in pids),
+            "processes": len(pids),
+        }
+
+
+def ours(lab: Lab, client: Client, packed: Packed) -> Service:
     """Copied there, and installed by itself."""
     program = lab.folder / "one-file" / "collector.exe"
     program.parent.mkdir()
@@ -42,16 +56,16 @@ def ours(lab: Lab, client: Client, packed: Packed) -> Competitor:
     if done.code != 0:
         raise RuntimeError(f"install: {done.out}{done.err}")
     client.ask("attach", "collector")
-    return Competitor(client, OURS + SYSTEM, "collector", "one-file\\collector.exe")
+    return Service(client, OURS + SYSTEM, "collector", "one-file\\collector.exe")
 
 
-def foreign(lab: Lab, client: Client, packed: Packed) -> Competitor:
+def foreign(lab: Lab, client: Client, packed: Packed) -> Service:
     """Put into the SCM by its command line. The word that tells it from others is its folder's name."""
     name = packed.folder.name
     shutil.copytree(packed.folder, lab.folder / name)
     program = lab.folder / name / packed.program.relative_to(packed.folder)
     client.ask("create", name, f'"{lab.named(program)}" "{lab.named(lab.folder / name / "collector.log")}"')
-    return Competitor(client, packed.title + SYSTEM, name, f"{name}\\")
+    return Service(client, packed.title + SYSTEM, name, f"{name}\\")
 
 
 def pyinstaller(lab: Lab, *, one_file: bool) -> Packed | None:
@@ -123,7 +137,7 @@ def measure(figures: Figures, folder: Path) -> None:
         client.close()
 
 
-def _peers(lab: Lab, client: Client, figures: Figures) -> list[Competitor]:
+def _peers(lab: Lab, client: Client, figures: Figures) -> list[Service]:
     found = []
     in_go = go("Go", "go_windows", "collector.exe", GOOS="windows", GOARCH="amd64")
     makers: list[Callable[[], Packed | None]] = [
@@ -135,7 +149,7 @@ def _peers(lab: Lab, client: Client, figures: Figures) -> list[Competitor]:
         one = foreign(lab, client, packed)
         try:
             one.start()
-            one.stop()
+            stop(one)
         except RuntimeError as error:
             progress(f"{one.title} is left out: {error}")
             continue
@@ -146,29 +160,39 @@ def _peers(lab: Lab, client: Client, figures: Figures) -> list[Competitor]:
     return found
 
 
-def _starts(figures: Figures, competitors: list[Competitor]) -> None:
+def stop(one: Service) -> None:
+    """Stop it. A process that is gone before Wine has its answer is stopped as well (error 109, ERROR_BROKEN_PIPE)."""
+    try:
+        one.stop()
+    except RuntimeError as error:
+        if not str(error).endswith("109"):
+            raise
+        progress(f"{one.title}: {error}")
+        time.sleep(REST_S)
+
+
+def _starts(figures: Figures, competitors: list[Service]) -> None:
     """The first start of each has cold files, and does not count."""
     for number in range(ROUNDS + 1):
         progress(f"Wine, round {number} of {ROUNDS}")
         for one in competitors:
-            started = one.start()
+            took = one.start()["ms"]
             if number:
-                figures.add(one.title, start_ms=started["ms"])
+                figures.add(one.title, start_ms=took)
             time.sleep(REST_S)
             if number % 5 == 0:
                 time.sleep(SETTLE_S)
-                found = one.figures(started["pid"])
-                figures.add(one.title, rss_mb=found["rss_mb"], private_mb=found["anonymous_mb"])
-            one.stop()
+                figures.add(one.title, **one.memory())
+            stop(one)
 
 
-def _first_runs(figures: Figures, lab: Lab, one: Competitor) -> None:
+def _first_runs(figures: Figures, lab: Lab, one: Service) -> None:
     """The interpreter is not there yet."""
     for _ in range(FIRST_RUNS):
         shutil.rmtree(lab.data / "stayon" / "runtime")
         figures.add(one.title, first_ms=one.start()["ms"])
         time.sleep(REST_S)
-        one.stop()
+        stop(one)
 
 
 def _bare_starts(figures: Figures, lab: Lab, client: Client, bare: Path) -> None:

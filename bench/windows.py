@@ -88,13 +88,16 @@ class Competitor:
     def host_pid(self) -> int:
         """Its pid as Linux has it."""
         for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                command = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if self._word.encode() in command:
+            if self.is_of(folder):
                 return int(folder.name)
         raise RuntimeError(f"{self.title} does not run")
+
+    def is_of(self, folder: Path) -> bool:
+        """Whether *folder* of /proc is that of a process of its."""
+        try:
+            return self._word.encode() in (folder / "cmdline").read_bytes()
+        except OSError:
+            return False
 
     def figures(self, pid: float) -> dict[str, float]:
         """Memory, threads and handles as they are now."""

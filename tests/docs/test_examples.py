@@ -82,7 +82,8 @@ def start(home: Path) -> Iterator[Callable[..., Run]]:
     test.
     """
     source = str(Path(stayon.__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": source, "STAYON_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    places = {"STAYON_HOME": str(home), "STAYON_RUNTIME": str(home / "runtime")}
+    environment = {**os.environ, "PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1", **places}
     runs: list[Run] = []
 
     def begin(*words: str) -> Run:
