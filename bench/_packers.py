@@ -46,7 +46,9 @@ def cache() -> Path:
 
 def kept(title: str, program: str, sources: Sequence[Path], version: str, make: Callable[[Path], object]) -> Packed:
     """What *make* puts into a folder, of which *program* is the path there; made unless it is there already."""
-    digest = hashlib.sha256("\0".join([title, version, sys.version, *(path.read_text() for path in sources)]).encode())
+    digest = hashlib.sha256(
+        "\0".join([title, program, version, sys.version, *(path.read_text() for path in sources)]).encode()
+    )
     place = cache() / f"{title.lower().replace(' ', '-')}-{digest.hexdigest()[:12]}"
     build_s = None
     if not place.exists() or "--build" in sys.argv[1:]:
