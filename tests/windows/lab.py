@@ -103,6 +103,12 @@ class Lab:
         packed = self.run_python("-c", "from stayon.platforms.windows import pack; print(pack.write())")
         assert packed.out.strip(), packed
 
+    def direct(self) -> None:
+        """Start the controller of a computer that has no Python: the controller's own is nowhere in it."""
+        self.folder.mkdir(parents=True)
+        self.python = fetch.kept(fetch.full_name("embeddable"))
+        self._controllers.append(Controller(self))
+
     def install_stayon(self, where: Path) -> None:
         """Put the stayon that is tested, the installed wheel's, into the folder *where*."""
         ignored = shutil.ignore_patterns("__pycache__")
@@ -402,7 +408,7 @@ class InstalledService:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[Lab]:
+def opened(*, with_python: bool = True) -> Iterator[Lab]:
     """The lab, and all of it ended afterwards. Raises ``NoLabError`` if there can be none here."""
     try:
         absent = fetch.missing()
@@ -412,7 +418,10 @@ def opened() -> Iterator[Lab]:
         raise NoLabError(f"not fetched yet: {absent} (python3 tests/windows/fetch.py)")
     with _native() if ON_WINDOWS else _wine() as lab:
         try:
-            lab.furnish()
+            if with_python:
+                lab.furnish()
+            else:
+                lab.direct()
             yield lab
         finally:
             lab.close()

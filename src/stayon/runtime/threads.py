@@ -51,8 +51,17 @@ def tell_uncaught() -> None:
 def names() -> dict[int, str]:
     """The names of all threads that have one, by their identifiers."""
     threading = _imported()
-    known = {} if threading is None else {thread.ident: thread.name for thread in threading.enumerate()}
-    return {**known, **_names}
+    if threading is None:
+        return {_main_ident(): "MainThread", **_names}
+    return {**{thread.ident: thread.name for thread in threading.enumerate()}, **_names}
+
+
+def _main_ident() -> int:
+    """The main thread's identifier, as ``threading`` asks for it."""
+    import _thread
+
+    ident: int = _thread._get_main_thread_ident()  # type: ignore[attr-defined]  # noqa: SLF001  # from 3.13 on; before it, threading is always there
+    return ident
 
 
 def _imported() -> Any:
