@@ -172,16 +172,15 @@ def test_ctrl_c_stops_it(computer: Lab) -> None:
     """In a console that it shares with others, it ends well, and says why."""
     one = Collector(computer)
     process = computer.popen(computer.python / "python.exe", "-I", "-u", "-c", IN_A_CONSOLE, one.file)
-    try:
+    assert process.stdin and process.stdout and process.stderr
+    with process.stdin, process.stdout, process.stderr:
         one.wait_log("collected")
-        assert process.stdin is not None
-        assert process.stdout is not None
         process.stdin.write("\n")
         process.stdin.flush()
-        assert process.stdout.readline() == "0\n"
-    finally:
+        said = process.stdout.readline()
         process.kill()
         process.wait()
+    assert said == "0\n"
     assert one.records("stopped")[-1]["fields"]["why"] == "asked to stop by Ctrl-C"
     shutil.rmtree(one.place)
 
