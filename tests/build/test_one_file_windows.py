@@ -172,7 +172,9 @@ def test_ctrl_c_stops_it(computer: Lab) -> None:
     """In a console that it shares with others, it ends well, and says why."""
     one = Collector(computer)
     process = computer.popen(computer.python / "python.exe", "-I", "-u", "-c", IN_A_CONSOLE, one.file)
-    assert process.stdin and process.stdout and process.stderr
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     with process.stdin, process.stdout, process.stderr:
         one.wait_log("collected")
         process.stdin.write("\n")
